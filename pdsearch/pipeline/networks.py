@@ -16,6 +16,7 @@ from pdsearch.models import (
     constants_of,
     copied,
     copied_whole,
+    count_params,
     folded,
     load_constants,
     load_tensors,
@@ -31,6 +32,7 @@ from pdsearch.models import (
 from pdsearch.models.features import logits_and_features
 from pdsearch.pipeline.cache import tensors
 from pdsearch.pipeline.context import WorkerContext
+from pdsearch.pipeline.keys import teacher_config
 from pdsearch.pruning import Mask, rebuild
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.training.evaluate import check_finite, logits, right
@@ -58,6 +60,24 @@ class Teacher:
     model: nn.Module
     mask: Mask | None
     meta: Mapping[str, Json]
+
+    def facts(self, spec: TrialSpec) -> dict[str, Json]:
+        """Return its facts for the record of a trial."""
+        facts: dict[str, Json] = {
+            "key": self.key,
+            "config": teacher_config(spec),
+            "model": spec.teacher.model,
+            "seed": spec.teacher.seed,
+            "val_accuracy": self.meta["val_accuracy"],
+            "params": self.meta.get("weights") or count_params(self.model),
+            "prunable": self.meta.get("prunable"),
+            "remaining": self.meta.get("remaining"),
+            "sparsity": self.meta.get("sparsity", 0.0),
+            "rounds": self.meta.get("round", 0),
+        }
+        prune = spec.prune
+        names = ("method", "ratio", "schedule", "recovery", "scope", "at")
+        return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
 
 
 def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from pdsearch.codec import encode
+from pdsearch.codec import decode, encode
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import (
@@ -23,6 +23,8 @@ from pdsearch.pipeline.networks import Teacher, an_image, blank, untrained
 from pdsearch.pruning import find_channels, implied_widths, kept_channels, kept_part, narrow
 from pdsearch.pruning.registry import methods
 from pdsearch.specs import Json, StudentSpec, TrialSpec
+from pdsearch.students import StudentKind
+from pdsearch.trial_record import StudentFacts
 
 FROM_TEACHER = "from_teacher"
 
@@ -55,6 +57,20 @@ class Student:
             "flops": self.flops,
             **({"widths": widths} if widths else {}),
         }
+
+    def check_is(self, expected: StudentKind) -> None:
+        """Refuse a student of another shape than the trial's that it confirms.
+
+        A pruned teacher that was removed is built again under its key, and another version, or the last bits of another
+        machine, may leave other channels of it.
+        """
+        if decode(StudentFacts, self.facts()).built != expected:
+            what = (
+                f"its teacher was pruned again and leaves a student of {self.params:,} weights, not the one"
+            )
+            hint = "give the space another study: name, where it is searched with the teachers that there are now"
+            params = "" if expected.params is None else f" of {expected.params:,}"
+            raise TrialError(f"{what}{params} that was searched", where="student.model", hint=hint)
 
 
 def student(spec: TrialSpec, data: Dataset, teacher: Teacher | None, site: WorkerContext) -> Student:

@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
-from pdsearch.codec import decode, pack
+from pdsearch.codec import pack
 from pdsearch.data.dataset.dataset import Dataset
-from pdsearch.errors import StorageError, StorageFullError, TrialError
+from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io import StorageAwayError, StorageDeniedError, local_folder
 from pdsearch.io.durable import PAUSES_S
-from pdsearch.models import count_params
 from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
@@ -25,8 +24,7 @@ from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.students import StudentKind as Built
-from pdsearch.trial_record import StudentFacts
+from pdsearch.students import StudentKind
 
 _PARTS = (1, 2, 4)
 """Number of parts a batch is split into in each attempt, once steps are no longer captured as CUDA graphs."""
@@ -39,7 +37,7 @@ def run_trial(
     limits: tuple[Constraint, ...] = (),
     measures: tuple[str, ...] = (),
     test: bool = False,
-    expected: Built | None = None,
+    expected: StudentKind | None = None,
 ) -> Generator[Event, None, Outcome]:
     """Run one trial; yield its events, return its outcome.
 
@@ -60,8 +58,8 @@ def run_trial(
     start = (yield from teacher_of(begins, data, site)) if spec.student.is_kept else teacher
     student = student_of(begins, data, start, site)
     if expected is not None:
-        _check_shape(student, expected)
-    facts = _teacher_facts(spec, teacher), student.facts()
+        student.check_is(expected)
+    facts = teacher.facts(spec) if teacher else None, student.facts()
     yield Ready(*facts, tuple(site.account.uses), dict(site.account.epochs), platform.node(), site.device)
     known = {"student.params": float(student.params), "student.flops": float(student.flops)}
     if LATENCY in measures:
@@ -154,39 +152,6 @@ def _teacher_only(spec: TrialSpec, site: WorkerContext) -> Generator[Progress, N
 def _measured(whose: str, accuracy: Json) -> dict[str, float]:
     """Return the validation accuracy as a metric; none without validation images."""
     return {f"{whose}.val_accuracy": accuracy} if isinstance(accuracy, float) else {}
-
-
-def _teacher_facts(spec: TrialSpec, teacher: Teacher | None) -> dict[str, Json] | None:
-    if teacher is None:
-        return None
-    facts: dict[str, Json] = {
-        "key": teacher.key,
-        "config": keys.teacher_config(spec),
-        "model": spec.teacher.model,
-        "seed": spec.teacher.seed,
-        "val_accuracy": teacher.meta["val_accuracy"],
-        "params": teacher.meta.get("weights") or count_params(teacher.model),
-        "prunable": teacher.meta.get("prunable"),
-        "remaining": teacher.meta.get("remaining"),
-        "sparsity": teacher.meta.get("sparsity", 0.0),
-        "rounds": teacher.meta.get("round", 0),
-    }
-    prune = spec.prune
-    names = ("method", "ratio", "schedule", "recovery", "scope", "at")
-    return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
-
-
-def _check_shape(student: Student, expected: Built) -> None:
-    """Refuse a student of another shape than the trial's that it confirms.
-
-    A pruned teacher that was removed is built again under its key, and another version, or the last bits of another
-    machine, may leave other channels of it.
-    """
-    if decode(StudentFacts, student.facts()).built != expected:
-        what = f"its teacher was pruned again and leaves a student of {student.params:,} weights, not the one"
-        hint = "give the space another study: name, where it is searched with the teachers that there are now"
-        params = "" if expected.params is None else f" of {expected.params:,}"
-        raise TrialError(f"{what}{params} that was searched", where="student.model", hint=hint)
 
 
 def _tested(
