@@ -162,7 +162,7 @@ def test_an_existing_folder_is_replaced_only_by_force(study: Path, tmp_path: Pat
 def test_a_student_whose_file_rebuilds_another_network_is_refused(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle, "measured", lambda *_: {"val": 1.0})
+    monkeypatch.setattr(bundle, "accuracy_of", lambda *_: {"val": 1.0})
     with pytest.raises(
         PdsearchError, match=r"rebuilt from its file, has 100\.00 % of the validation images right"
     ):

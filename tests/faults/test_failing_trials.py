@@ -40,7 +40,7 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
 def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
     here: WorkerContext, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    monkeypatch.setattr("pdsearch.pipeline.trial.distill", raising(error))
+    monkeypatch.setattr("pdsearch.pipeline.trial.distilled_student", raising(error))
     _, outcome = run(ALONE, here)
     assert outcome.state == "failed"
     assert outcome.reason is not None
@@ -50,7 +50,7 @@ def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
 
 
 def test_ctrl_c_is_no_failure_of_the_trial(here: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pdsearch.pipeline.trial.distill", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("pdsearch.pipeline.trial.distilled_student", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         run(ALONE, here)
 
@@ -64,7 +64,7 @@ def test_a_full_gpu_is_tried_in_halves_and_quarters(
         parts.append(here.engine("fp32").parts)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("pdsearch.pipeline.trial.distill", crowded)
+    monkeypatch.setattr("pdsearch.pipeline.trial.distilled_student", crowded)
     _, outcome = run(ALONE, here)
     assert parts == [1, 2, 4]
     assert outcome.state == "failed"
@@ -106,7 +106,7 @@ def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
         training.close()
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("pdsearch.pipeline.trial.distill", crowded)
+    monkeypatch.setattr("pdsearch.pipeline.trial.distilled_student", crowded)
     _, outcome = run(SPEC, here)
     assert outcome.state == "complete"
     assert "each batch in 2 parts" in str(outcome.reason)

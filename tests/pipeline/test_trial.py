@@ -169,7 +169,7 @@ def test_whatever_a_method_raises_ends_its_trial_alone(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("pdsearch.pipeline.prune.prune", broken)
+        patch.setattr("pdsearch.pipeline.prune.prune_once", broken)
         _, outcome = run(SPEC, here)
     assert outcome.state == "failed"
     where = str(outcome.reason).removeprefix(f"{type(error).__name__}: {error} ")
