@@ -38,9 +38,10 @@ def listening() -> list[tuple[str, str]]:
     """Addresses on which the Ray processes of this test listen, with the process's name."""
     found = []
     for process in psutil.Process().children(recursive=True):
-        for connection in process.net_connections(kind="inet"):
-            if connection.status == psutil.CONN_LISTEN:
-                found.append((process.name(), connection.laddr.ip))
+        with suppress(psutil.NoSuchProcess):
+            for connection in process.net_connections(kind="inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    found.append((process.name(), connection.laddr.ip))
     return found
 
 
