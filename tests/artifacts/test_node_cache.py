@@ -94,12 +94,12 @@ def test_the_limit_is_a_persons_to_set(tmp_path: Path, monkeypatch: pytest.Monke
 def test_two_processes_fetch_once(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from pdsearch.artifacts.manifest import describe\n"
+        "from pdsearch.artifacts.manifest import make_manifest\n"
         "from pdsearch.artifacts.object_store import NodeCache\n"
         "def payload(folder): (folder / 'x').write_bytes(bytes(1000))\n"
         "def fetch(folder): print('fetched'); time.sleep(0.5); payload(folder)\n"
         "source = Path(sys.argv[1]) / sys.argv[2]; source.mkdir(); payload(source)\n"
-        "manifest = describe('outputs', 'a' * 64, source, {})\n"
+        "manifest = make_manifest('outputs', 'a' * 64, source, {})\n"
         "NodeCache(Path(sys.argv[1]) / 'cache').get(manifest, fetch)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

@@ -17,6 +17,7 @@ from pdsearch.io import resolved
 from pdsearch.pipeline.keys import dense_key
 from pdsearch.search.planning import calibrate, simulate
 from pdsearch.search.planning.disk import DataShape
+from pdsearch.search.planning.remaining import forecast
 from pdsearch.search.study import described
 from pdsearch.training.device import Engine
 from tests.cli.conftest import SPACE
@@ -73,7 +74,7 @@ def test_data_of_ones_own_are_read_to_calibrate(
     found = json.loads(capsys.readouterr().out)
     assert found["disk"]["data"] == 100 * 81
     assert {*shapes} == {(1, 8, 8)}
-    epochs = sum(calibrate.passes(simulate.plan(load(file, [f"data={data}"]))).values())
+    epochs = sum(calibrate.passes(forecast(load(file, [f"data={data}"])).plan).values())
     # Of 80 training images 8 are for validation, which is a third of the work.
     assert (found["hours"]["seconds"] - calibrate.START_S) * cores() == pytest.approx(epochs * 75 / 1000)
 

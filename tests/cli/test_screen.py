@@ -180,11 +180,11 @@ def test_every_event_and_every_field_of_it_is_documented() -> None:
 SAY = """
 import sys
 from pdsearch.cli import main as command_line
-from pdsearch.cli.console import note, print_lines
+from pdsearch.cli.console import print_lines, print_note
 class Verb:
     @staticmethod
     def act():
-        note("72.00 \\u00b1 4.97 beside")
+        print_note("72.00 \\u00b1 4.97 beside")
         print_lines(["72.00 \\u00b1 4.97"] * 2000)
 command_line._load = lambda _target: Verb.act
 sys.exit(command_line.main(["rank"]))

@@ -117,7 +117,7 @@ def test_a_trial_that_fits_in_parts_says_so_and_counts_once(
 
 def _hang(where: Path) -> None:
     trial = importlib.import_module("pdsearch.pipeline.trial")
-    trial.distill = lambda *_: time.sleep(60)  # type: ignore[attr-defined]
+    trial.distilled_student = lambda *_: time.sleep(60)  # type: ignore[attr-defined]
     torch.set_num_threads(1)
     list(run_job(job(ALONE), replace(site(where), logs=where / "trials", patience_s=1.0)))
     sys.exit(0)
