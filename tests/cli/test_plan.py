@@ -15,9 +15,8 @@ from pdsearch.cores import cores
 from pdsearch.input_spec import InputSpec
 from pdsearch.io import resolved
 from pdsearch.pipeline.keys import dense_key
-from pdsearch.search.planning import calibrate, simulate
+from pdsearch.search.planning import calibrate, remaining, simulate
 from pdsearch.search.planning.disk import DataShape
-from pdsearch.search.planning.remaining import forecast
 from pdsearch.search.study import described
 from pdsearch.training.device import Engine
 from tests.cli.conftest import SPACE
@@ -74,7 +73,7 @@ def test_data_of_ones_own_are_read_to_calibrate(
     found = json.loads(capsys.readouterr().out)
     assert found["disk"]["data"] == 100 * 81
     assert {*shapes} == {(1, 8, 8)}
-    epochs = sum(calibrate.passes(forecast(load(file, [f"data={data}"])).plan).values())
+    epochs = sum(calibrate.passes(remaining.forecast(load(file, [f"data={data}"])).plan).values())
     # Of 80 training images 8 are for validation, which is a third of the work.
     assert (found["hours"]["seconds"] - calibrate.START_S) * cores() == pytest.approx(epochs * 75 / 1000)
 
@@ -155,3 +154,25 @@ def test_a_speed_is_measured() -> None:
 def loaded_epochs(space: Space) -> int:
     """The epochs of a space's dense teacher."""
     return space.resolve(space.defaults()).teacher.recipe.epochs
+
+
+def test_of_a_study_that_is_done_nothing_is_left(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = remaining.forecast(load(file))
+    done = replace(found.plan, done=6, phases=(), artifacts=())
+    monkeypatch.setattr(
+        remaining, "forecast", lambda _space: replace(found, draws=(done,), other="another study is there")
+    )
+    assert main(["plan", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert "another study is there\nstudy small: 6 of 6 search trials are done; what is left\n" in text
+    assert "nothing is left to do\n" in text
+
+
+def test_a_long_list_of_teachers_is_cut_off(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pdsearch.cli.verbs.plan.MOST_ROWS", 2)
+    assert main(["plan", str(file), "--set", "search.stop=off", "--set", "confirm=off"]) == 0
+    assert "and 3 more; --json has all" in capsys.readouterr().out
