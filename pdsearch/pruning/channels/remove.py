@@ -171,6 +171,7 @@ class NarrowAttention(nn.MultiheadAttention):
         single = query.dim() == 2
         if single:
             inputs = [given.unsqueeze(0) for given in inputs]
+            key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
         weights: tuple[Tensor, ...] = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         if self.in_proj_weight is not None:
             weights = self.in_proj_weight.chunk(3)
