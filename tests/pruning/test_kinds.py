@@ -128,6 +128,13 @@ def blurred(net: nn.Module, images: Tensor) -> Tensor:
     return answer
 
 
+def moved(net: nn.Module, images: Tensor) -> Tensor:
+    maps = net.get_submodule("stem")(images).flip(3).roll(1, 2)
+    maps = maps[:, :, torch.arange(maps.shape[2]).flip(0)].repeat(1, 2, 1, 1)
+    answer: Tensor = net.get_submodule("ending")(torch.relu(maps))
+    return answer
+
+
 def responding(net: nn.Module, images: Tensor) -> Tensor:
     """ConvNeXt-V2's global response normalisation, after a layer normalisation over channels written by hand."""
     maps = net.get_submodule("stem")(images)
@@ -178,6 +185,7 @@ NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
         nn.Sequential(conv(3, 16), nn.PixelShuffle(2), conv(4), nn.PixelUnshuffle(2), conv(32), ending()),
         {"0.weight": 4, "2.weight": 8, "4.weight": 8},
     ),
+    "moved": (Net(moved, stem=conv(3), ending=ending(2 * WIDTH)), {"stem.weight": 8}),
     "linear units": (nn.Sequential(conv(3, 16), nn.GLU(1), conv(), ending()), {"0.weight": 8, "2.weight": 8}),
     "unfolded": (
         nn.Sequential(conv(3), nn.Unfold(2, stride=2), nn.Flatten(), nn.Linear(4 * 16 * WIDTH, 5)),
