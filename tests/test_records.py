@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from pdsearch.codec import DecodeError
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io.record_files import MOST_BYTES, read_asked, read_finished, read_retries, write_once
+from pdsearch.objectives import Objective
 from pdsearch.protocol import Use
 from pdsearch.specs import Json
+from pdsearch.study_record import SearchedParameter, StudySpace, check_fits
 from pdsearch.trial_record import FORMAT, TeacherFacts, record_to_json
 from tests.trial_records import SPEC, asked, finished, reports
 
@@ -162,3 +165,34 @@ def test_a_record_of_format_1_is_read_and_a_newer_one_told_apart(tmp_path: Path)
     path.write_text(json.dumps({**value, "format": FORMAT + 1}))
     (broken,) = read_finished(tmp_path).broken
     assert (broken.newer, "newer pdsearch" in broken.reason) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"number": None, "params": {"other": 1}}, ""),
+        ({"params": {"teacher.seed": 1, "distill.alpha": 0.5}}, ""),
+        ({"params": {"other": 1}}, "is no parameter of the study"),
+        ({"params": {"teacher.seed": 3}}, "the space does not hold 3"),
+        ({"params": {"distill.alpha": 1.5}}, "the space does not hold 1.5"),
+        ({"params": {"distill.alpha": True}}, "the space does not hold True"),
+        ({"params": {}, "values": {}}, "is missing, an objective of the study"),
+    ],
+)
+def test_a_sampled_trial_is_a_point_of_its_study_s_space(given: dict[str, Any], what: str) -> None:
+    searched = {
+        "teacher.seed": SearchedParameter(choices=(0, 1)),
+        "distill.alpha": SearchedParameter(low=0.0, high=1.0),
+    }
+    space = StudySpace(objectives=(Objective("student.val_accuracy", "maximize"),), space=searched)
+    record = replace(finished(), **{"values": {"student.val_accuracy": 0.5}, **given})
+    if not what:
+        check_fits(record, space)
+        return
+    with pytest.raises(DecodeError, match=what):
+        check_fits(record, space)
+
+
+def test_a_searched_parameter_has_choices_or_a_range() -> None:
+    with pytest.raises(DecodeError, match="neither choices nor a range"):
+        SearchedParameter(low=1.0)
