@@ -135,6 +135,14 @@ def moved(net: nn.Module, images: Tensor) -> Tensor:
     return answer
 
 
+def sliced(net: nn.Module, images: Tensor) -> Tensor:
+    maps = net.get_submodule("stem")(images)
+    half = maps.shape[1] // 2
+    mixed = torch.relu(net.get_submodule("next")(maps[:, :half] * maps[:, half:]))
+    corner = mixed[:, :, torch.tensor([0, 1]), torch.tensor([0, 1])]
+    return torch.as_tensor(net.get_submodule("head")(corner.mean(2)))
+
+
 def responding(net: nn.Module, images: Tensor) -> Tensor:
     """ConvNeXt-V2's global response normalisation, after a layer normalisation over channels written by hand."""
     maps = net.get_submodule("stem")(images)
@@ -174,6 +182,8 @@ NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
     "unread": (Net(lambda n, x: n.head(n.stem(x)), stem=conv(3), head=ending(), no=conv()), {"stem.weight": 8}),  # type: ignore[operator]
     "tied": (tied(), {"0.weight": 8}),
     "groups": (plain(nn.GroupNorm(4, WIDTH)), {"0.weight": 4, "3.weight": 8}),
+    "a group each": (plain(nn.GroupNorm(WIDTH, WIDTH)), {"0.weight": 8, "3.weight": 8}),
+    "one group, nothing learnt": (plain(nn.GroupNorm(1, WIDTH, affine=False)), {"3.weight": 8}),
     "one group": (plain(nn.GroupNorm(1, WIDTH)), {"0.weight": 8, "3.weight": 8}),
     "instances": (plain(nn.InstanceNorm2d(WIDTH, affine=True)), {"0.weight": 8, "3.weight": 8}),
     "grouped": (plain(conv(groups=4)), {"0.weight": 4, "3.weight": 8}),
@@ -186,6 +196,10 @@ NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
         {"0.weight": 4, "2.weight": 8, "4.weight": 8},
     ),
     "moved": (Net(moved, stem=conv(3), ending=ending(2 * WIDTH)), {"stem.weight": 8}),
+    "sliced": (
+        Net(sliced, stem=conv(3, 2 * WIDTH), next=conv(), head=nn.Linear(WIDTH, 5)),
+        {"stem.weight": 8},
+    ),
     "linear units": (nn.Sequential(conv(3, 16), nn.GLU(1), conv(), ending()), {"0.weight": 8, "2.weight": 8}),
     "unfolded": (
         nn.Sequential(conv(3), nn.Unfold(2, stride=2), nn.Flatten(), nn.Linear(4 * 16 * WIDTH, 5)),
