@@ -138,7 +138,8 @@ def moved(net: nn.Module, images: Tensor) -> Tensor:
 def sliced(net: nn.Module, images: Tensor) -> Tensor:
     maps = net.get_submodule("stem")(images)
     half = maps.shape[1] // 2
-    mixed = torch.relu(net.get_submodule("next")(maps[:, :half] * maps[:, half:]))
+    left, right = net.get_submodule("left")(maps[:, :half]), net.get_submodule("right")(maps[:, half:])
+    mixed = torch.relu(left + right)
     corner = mixed[:, :, torch.tensor([0, 1]), torch.tensor([0, 1])]
     return torch.as_tensor(net.get_submodule("head")(corner.mean(2)))
 
@@ -197,7 +198,7 @@ NETWORKS: dict[str, tuple[nn.Module, dict[str, int]]] = {
     ),
     "moved": (Net(moved, stem=conv(3), ending=ending(2 * WIDTH)), {"stem.weight": 8}),
     "sliced": (
-        Net(sliced, stem=conv(3, 2 * WIDTH), next=conv(), head=nn.Linear(WIDTH, 5)),
+        Net(sliced, stem=conv(3, 2 * WIDTH), left=conv(), right=conv(), head=nn.Linear(WIDTH, 5)),
         {"stem.weight": 8},
     ),
     "linear units": (nn.Sequential(conv(3, 16), nn.GLU(1), conv(), ending()), {"0.weight": 8, "2.weight": 8}),
