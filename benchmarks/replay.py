@@ -17,14 +17,14 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
 from benchmarks.table import Table
-from pdsearch.pipeline.keys import teacher_config, teacher_key
 from pdsearch.protocol import Job, Outcome, Ready, Report
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.outcome import silence
 from pdsearch.search.optuna_backend.pruners import Stopper
+from pdsearch.search.planning.outcomes import unbuilt_teacher
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
-from pdsearch.specs import Json, derive_seed
+from pdsearch.specs import derive_seed
 from pdsearch.trial_record import TrialRecord
 
 NEIGHBOURS = 3
@@ -209,11 +209,4 @@ class _Workers:
 
 def _ready(job: Job) -> Ready:
     spec = job.spec
-    teacher: dict[str, Json] = {
-        "key": teacher_key(spec),
-        "config": teacher_config(spec),
-        "model": spec.teacher.model,
-        "method": spec.prune.method if spec.prune else None,
-        "ratio": spec.prune.ratio if spec.prune else None,
-    }
-    return Ready(teacher, {"model": spec.student.model, "options": {}})
+    return Ready(unbuilt_teacher(spec), {"model": spec.student.model, "options": {}})

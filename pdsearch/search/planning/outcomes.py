@@ -51,14 +51,7 @@ class Outcomes:
     def ready(self, job: Job) -> Ready:
         """Return the facts of a job's teacher and student."""
         spec = job.spec
-        teacher: dict[str, Json] = {
-            "key": teacher_key(spec),
-            "config": teacher_config(spec),
-            "model": spec.teacher.model,
-            "method": spec.prune.method if spec.prune else None,
-            "ratio": spec.prune.ratio if spec.prune else None,
-        }
-        return Ready(teacher if needs_teacher(spec) else None, self._student(spec))
+        return Ready(unbuilt_teacher(spec) if needs_teacher(spec) else None, self._student(spec))
 
     def reports(self, job: Job) -> list[Report]:
         """Return a report for each epoch of a student."""
@@ -97,6 +90,17 @@ class Outcomes:
         """Return a draw from the standard normal distribution."""
         share = derive_seed("plan", self._draw, name) / 2**63
         return NormalDist().inv_cdf(min(max(share, 1e-6), 1 - 1e-6))
+
+
+def unbuilt_teacher(spec: TrialSpec) -> dict[str, Json]:
+    """Return the facts of a trial's teacher that are known before it is built."""
+    return {
+        "key": teacher_key(spec),
+        "config": teacher_config(spec),
+        "model": spec.teacher.model,
+        "method": spec.prune.method if spec.prune else None,
+        "ratio": spec.prune.ratio if spec.prune else None,
+    }
 
 
 class _Accuracies:
