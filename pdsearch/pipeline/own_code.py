@@ -82,9 +82,8 @@ def blamed(error: BaseException, spec: TrialSpec) -> str:
         spec: The trial.
     """
     parts = dict(_own_parts(spec))
-    chain = (
-        causes(error) if parts else []
-    )  # An error that was raised from another has the frames outside of that one.
+    # An error that was raised from another has the frames outside of that one.
+    chain = causes(error) if parts else []
     codes = [
         frame.f_code
         for one in reversed(chain)

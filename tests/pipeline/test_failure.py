@@ -14,6 +14,7 @@ import torch
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io.durable import PAUSES_S
+from pdsearch.pipeline import own_code
 from pdsearch.pipeline import trial as patience
 from pdsearch.pipeline.failure import (
     HUNG,
@@ -224,3 +225,11 @@ def test_waiting_makes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(StorageFullError):
         list(patiently(job(ALONE), site(tmp_path), sleep=slept.append))
     assert slept == []
+
+
+@pytest.mark.parametrize("place", [*own_code.CALLS, *own_code.NETWORKS_ONLY])
+def test_the_places_that_call_own_code_are_there(place: str) -> None:
+    file, _, function = place.partition(" ")
+    path = Path(own_code.PACKAGE) / file
+    assert path.exists()
+    assert not function or f"def {function}(" in path.read_text("utf-8")
