@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.hardware import hardware, versions
 from pdsearch.io import Place, entry_names, read
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 
 
 def finished(study: Place) -> dict[str, dict[str, Any]]:

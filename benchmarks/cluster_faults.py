@@ -24,7 +24,7 @@ from benchmarks.raylets import Node, Raylets
 from benchmarks.submitted import Heard, Submitted
 from benchmarks.tokenless import without_a_token
 from pdsearch.artifacts import lease_at
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 
 SPACE = """
 study: faults

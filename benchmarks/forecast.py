@@ -16,8 +16,8 @@ from unittest.mock import patch
 
 from pdsearch.cli.progress.stats import Tally
 from pdsearch.protocol import Job, Outcome
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.records import Records
-from pdsearch.trial_record import TrialRecord
 
 _AT = (0.25, 0.5, 0.75)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.campaign import ending, options, publish, same
 from benchmarks.program import Program, wait
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 
 START_S, END_S = 600, 300
 INSIDE = "PDSEARCH_FULL_DISK_INSIDE"

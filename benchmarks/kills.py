@@ -25,10 +25,10 @@ import psutil
 
 from benchmarks.campaign import ending, finished, options, publish, same
 from benchmarks.program import Program, wait
-from pdsearch.codec import decode
 from pdsearch.pipeline.keys import dense_key, round_keys
+from pdsearch.records.codec import decode
+from pdsearch.search.verify import check_invariants
 from pdsearch.specs import TrialSpec
-from pdsearch.verify import check_invariants
 
 WORKER = re.compile(r"ray::\w*Trainable")
 """Ray names a worker by its actor, and Tune's actors by what wraps them: ours is called ResourceTrainable."""

@@ -25,7 +25,7 @@ from pdsearch.errors import StorageError
 from pdsearch.observer import Observer
 from pdsearch.protocol import Outcome, Work
 from pdsearch.search.study import open_as_driver
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 
 PROGRAMS = "/usr/lib/postgresql"
 CHILD = "benchmarks.postgres"

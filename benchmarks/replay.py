@@ -18,6 +18,7 @@ from optuna.study import StudyDirection
 
 from benchmarks.table import Table
 from pdsearch.protocol import Job, Outcome, Ready, Report
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.outcome import silence
 from pdsearch.search.optuna_backend.pruners import Stopper
@@ -25,7 +26,6 @@ from pdsearch.search.planning.outcomes import unbuilt_teacher
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
 from pdsearch.specs import derive_seed
-from pdsearch.trial_record import TrialRecord
 
 NEIGHBOURS = 3
 """A point becomes one of so many nearest trials, by chance: with the nearest alone, a searcher that asks again around a

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.campaign import finished, options, publish
 from benchmarks.scripted import drive, space
 from pdsearch.observer import Observer
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 
 
 class First(Observer):

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.campaign import ending, options, publish, same
 from benchmarks.program import Program, wait
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 from tests.s3_gate import Gate
 from tests.s3_server import SECRET, S3Server, environment
 

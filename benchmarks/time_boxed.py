@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from benchmarks.hardware import hardware, versions
-from pdsearch import serial
 from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.statistics import Estimate
@@ -25,6 +24,7 @@ from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import open_store
 from pdsearch.cli.progress.lines import Lines
 from pdsearch.config import Space, load
+from pdsearch.driver import run_serially
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import Study, open_as_driver
 from pdsearch.training.device import pick_device
@@ -76,7 +76,7 @@ def run(experiment: Experiment, asked: argparse.Namespace) -> dict[str, Any]:
     space = load(SPACES / experiment.space, _overrides(experiment, asked))
     torch.set_num_threads(max(1, torch.get_num_threads() if space.resources.gpu else space.resources.cpu))
     with Lines(sys.stderr) as lines, open_as_driver(space, lines) as study, _box(study, 60 * asked.minutes):
-        serial.run(study.scheduler, _site(study, space))
+        run_serially(study.scheduler, _site(study, space))
         result = _result(experiment, space, study, asked)
         if study.scheduler.failure:
             raise study.scheduler.failure

@@ -29,7 +29,9 @@ from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.statistics import EQUAL, METHODS
 from pdsearch.analysis.study_table import Row, StudyTable, row_from_record
-from pdsearch.codec import encode, pack
+from pdsearch.records.codec import encode, pack
+from pdsearch.records.study_record import UNKNOWN_SPACE, StudyRecord
+from pdsearch.records.trial_record import StudentFacts, TeacherFacts, TrialRecord
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -40,8 +42,6 @@ from pdsearch.specs import (
     TrialSpec,
     digest,
 )
-from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
-from pdsearch.trial_record import StudentFacts, TeacherFacts, TrialRecord
 
 Floats = NDArray[np.float64]
 

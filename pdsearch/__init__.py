@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from pdsearch.pruning.gradients import loss_gradients, probe
     from pdsearch.pruning.prunable import prunable
     from pdsearch.pruning.registry import Batches, pruning_method
+    from pdsearch.records.trial_record import TrialRecord
     from pdsearch.registry import NoParams, parameter
     from pdsearch.search.optuna_backend.sampler import sampler
     from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-    from pdsearch.trial_record import TrialRecord
     from pdsearch.trial_stages import TrainedStudent, TrainedTeacher, distill, prune, train_teacher
     from pdsearch.user_code import Options
 
@@ -123,7 +123,7 @@ _HOMES: dict[str, str] = {
     "registry": "NoParams parameter",
     "search.optuna_backend.sampler": "sampler",
     "specs": "DataSpec DistillSpec PruneSpec Recipe StudentSpec TeacherSpec TrialSpec",
-    "trial_record": "TrialRecord",
+    "records.trial_record": "TrialRecord",
     "trial_stages": "TrainedStudent TrainedTeacher distill prune train_teacher",
     "user_code": "Options",
 }

@@ -17,7 +17,7 @@ from pdsearch.io import Place, place
 from pdsearch.io.record_files import read_finished
 from pdsearch.io.studies import Accept, description
 from pdsearch.observer import Observer, Observers
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     import pyarrow

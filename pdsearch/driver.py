@@ -11,10 +11,12 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import is_url, reporting_to
 from pdsearch.io.studies import Accept
 from pdsearch.observer import Observer
+from pdsearch.protocol import Job, Outcome, Work
 from pdsearch.signals import Stop
 
 if TYPE_CHECKING:
     from pdsearch.cluster.examine import Asked
+    from pdsearch.pipeline.context import WorkerContext
     from pdsearch.search.study import Study
 
 
@@ -98,7 +100,6 @@ def drive(
 def _serially(study: "Study", space: Space, stop: Stop) -> None:
     import torch
 
-    from pdsearch import serial
     from pdsearch.artifacts import open_store
     from pdsearch.pipeline.context import WorkerContext
     from pdsearch.training.device import keep_freed_memory, pick_device
@@ -114,7 +115,26 @@ def _serially(study: "Study", space: Space, stop: Stop) -> None:
         graphs=space.resources.cuda_graphs,
     )
     with stop.draining(study.scheduler.interrupt, study.scheduler.observer.say):
-        serial.run(study.scheduler, site)
+        run_serially(study.scheduler, site)
+
+
+def run_serially(work: Work, site: "WorkerContext") -> None:
+    """Run all of a study's work in this process, without Ray, one job after another."""
+    while (job := work.next()) is not None:
+        work.busy(job, True)
+        work.finish(job, _outcome(job, work, site))
+
+
+def _outcome(job: Job, work: Work, site: "WorkerContext") -> Outcome:
+    from pdsearch.pipeline.trial import patiently
+
+    with closing(patiently(job, site)) as events:
+        for event in events:
+            if isinstance(event, Outcome):
+                return event
+            if work.tell(job, event):
+                break
+    return Outcome("stopped")
 
 
 def _ask_workers(space: Space, say: Callable[[str], None], *, choice: Choice, verbose: bool) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pdsearch.errors import ConfigError
 from pdsearch.protocol import Event, Job, Outcome
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.user_code import load_dotted, place_of
 
 

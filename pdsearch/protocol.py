@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeAlias
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.objectives import Aims, Constraint
+from pdsearch.records.students import StudentKind
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.students import StudentKind
 
 
 @dataclass(frozen=True)

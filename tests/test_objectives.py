@@ -2,7 +2,6 @@
 
 import pytest
 
-from pdsearch.codec import decode
 from pdsearch.objectives import (
     Aims,
     Constraint,
@@ -12,7 +11,8 @@ from pdsearch.objectives import (
     counts_as_trial,
     most_hypervolume,
 )
-from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
+from pdsearch.records.codec import decode
+from pdsearch.records.study_record import UNKNOWN_SPACE, StudySpace
 
 ACCURACY, SIZE = "student.val_accuracy", "student.params"
 ACCURATE = Constraint(ACCURACY, ">=", 0.9)

@@ -14,7 +14,7 @@ from pdsearch.config import Space, parse
 from pdsearch.errors import ConfigError
 from pdsearch.observer import load_observer
 from pdsearch.protocol import Event, Job, Outcome
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 from tests.architecture.tree import ROOT
 
 RECIPE = {"epochs": 2, "lr": 0.05, "batch_size": 64}

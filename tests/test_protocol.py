@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch import serial
-from pdsearch.codec import decode, encode
+from pdsearch.driver import run_serially
 from pdsearch.objectives import Constraint
 from pdsearch.protocol import (
     Event,
@@ -19,6 +18,7 @@ from pdsearch.protocol import (
     event_from_json,
     event_to_json,
 )
+from pdsearch.records.codec import decode, encode
 from tests.pipeline.digits import ALONE, SPEC, distilled, job, pruned, site
 from tests.pipeline.given import Given
 
@@ -66,7 +66,7 @@ def test_a_job_survives_the_way_through_json(sent: Job) -> None:
 
 def test_every_job_is_told_of_and_finished_once(tmp_path: Path) -> None:
     given = Given([job(ALONE, id="a"), job(distilled(ALONE, seed=1), id="b")])
-    serial.run(given, site(tmp_path))
+    run_serially(given, site(tmp_path))
     assert {name: outcome.state for name, outcome in given.outcomes.items()} == {
         "a": "complete",
         "b": "complete",
@@ -79,7 +79,7 @@ def test_a_stopped_job_is_closed_with_its_progress_saved(tmp_path: Path) -> None
     stopped = job(ALONE, id="a")
     jobs = [stopped, job(distilled(ALONE, seed=1), id="b")]
     given = Given(jobs, lambda job, event: job.id == "a" and isinstance(event, Report))
-    serial.run(given, site(tmp_path))
+    run_serially(given, site(tmp_path))
     assert given.outcomes["a"] == Outcome("stopped")
     assert given.outcomes["b"].state == "complete"
     assert sum(isinstance(event, Report) for event in given.told["a"]) == 1

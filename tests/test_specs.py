@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.codec import decode, encode
+from pdsearch.records.codec import decode, encode
 from pdsearch.specs import (
     AtInit,
     DataSpec,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pdsearch.analysis.study_table import COLUMNS, Row, StudyTable
 from pdsearch.io.durable import storage_errors
+from pdsearch.records.study_record import SearchedParameter
 from pdsearch.specs import Json
-from pdsearch.study_record import SearchedParameter
 
 if TYPE_CHECKING:
     import pyarrow

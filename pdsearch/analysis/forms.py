@@ -12,7 +12,7 @@ from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import Row
 from pdsearch.analysis.tables import front_as_table, markdown, tables_by_student
-from pdsearch.codec import encode
+from pdsearch.records.codec import encode
 
 
 def as_markdown(ranking: Ranking) -> str:

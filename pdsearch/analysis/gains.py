@@ -21,8 +21,8 @@ from pdsearch.analysis.statistics import (
     sample_of,
 )
 from pdsearch.analysis.study_table import Row, setting_of
-from pdsearch.codec import encode
 from pdsearch.objectives import Aims
+from pdsearch.records.codec import encode
 from pdsearch.specs import digest
 
 _CHOOSING = ("method", "params", "code", "scope", "exclude", "weights", "round_to")

@@ -12,9 +12,9 @@ import numpy as np
 from pdsearch.analysis.crossed import Floats
 from pdsearch.analysis.statistics import Estimate, Sample, Seeds, estimates, sample_of
 from pdsearch.analysis.study_table import Row
-from pdsearch.codec import unpack
 from pdsearch.objectives import Aims
-from pdsearch.students import alike
+from pdsearch.records.codec import unpack
+from pdsearch.records.students import alike
 
 Metric: TypeAlias = Literal["val_accuracy", "test_accuracy"]
 METRICS: tuple[Metric, ...] = ("val_accuracy", "test_accuracy")

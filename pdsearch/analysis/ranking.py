@@ -26,7 +26,7 @@ from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.analysis.verdict import verdict
 from pdsearch.errors import ConfigError
 from pdsearch.objectives import VAL_ACCURACY, Aims
-from pdsearch.students import alike
+from pdsearch.records.students import alike
 
 Values: TypeAlias = Mapping[str, float]
 

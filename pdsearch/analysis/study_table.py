@@ -6,11 +6,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from pdsearch.codec import encode
 from pdsearch.io import Place, place
 from pdsearch.io.record_files import BrokenRecord, read_finished, read_retries
 from pdsearch.io.studies import description
 from pdsearch.objectives import Aims
+from pdsearch.records.codec import encode
+from pdsearch.records.students import StudentKind
+from pdsearch.records.study_record import StudyRecord
+from pdsearch.records.trial_record import TrialRecord, counted
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -21,9 +24,6 @@ from pdsearch.specs import (
     canonical_json,
     digest,
 )
-from pdsearch.students import StudentKind
-from pdsearch.study_record import StudyRecord
-from pdsearch.trial_record import TrialRecord, counted
 
 _NONE = Aims()
 _SEEDS = {"distill": ("seed", "view_seed", "replicas"), "teacher": ("seed",)}

@@ -24,9 +24,9 @@ from pdsearch.config.validators import format_duration
 from pdsearch.errors import FailureLimitError, IncompleteError, PdsearchError, TrialError
 from pdsearch.io import Place, Remote, replace
 from pdsearch.io.studies import path_text
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.maintenance import failed, how_again, stays_failed
 from pdsearch.search.study import Study
-from pdsearch.trial_record import TrialRecord
 
 
 def closing_words(study: Study, tally: Tally, again: str) -> None:

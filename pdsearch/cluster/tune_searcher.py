@@ -20,10 +20,10 @@ from ray.tune.search import Searcher
 
 from pdsearch.cluster.messages import Guarded, events_of
 from pdsearch.cluster.slots import MOST_IN_A_ROW, Slots, Workers
-from pdsearch.codec import encode
 from pdsearch.errors import ClusterError
 from pdsearch.pipeline.failure import lost_workers
 from pdsearch.protocol import Event, Job, Outcome
+from pdsearch.records.codec import encode
 
 _IDLE_S = 60.0
 """Seconds without a job to hand out after which the slots of a cluster are given up."""

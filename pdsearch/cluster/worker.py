@@ -14,12 +14,12 @@ from pdsearch.artifacts import open_store
 from pdsearch.cluster.messages import as_result, batch, refused
 from pdsearch.cluster.node_checks import refusal_of
 from pdsearch.cluster.own_folder import OwnFolder
-from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.io import place as at
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import patiently
 from pdsearch.protocol import Event, Job, Outcome, refusal
+from pdsearch.records.codec import decode
 from pdsearch.training.device import keep_freed_memory, pick_device
 from pdsearch.user_code import look_in
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pdsearch.codec import frozen
 from pdsearch.config.catalog import NO_PRUNING, Selectable, registered_names, selectable_in
 from pdsearch.config.checks.consistency import (
     check_conflicts,
@@ -34,6 +33,7 @@ from pdsearch.config.yaml_tree import Mark, Node, dotted, every_node, from_plain
 from pdsearch.errors import ConfigError, PdsearchError
 from pdsearch.io.durable import UnfitFileError, open_regular
 from pdsearch.objectives import Constraint, Objective, better_goal
+from pdsearch.records.codec import frozen
 from pdsearch.specs import Params
 from pdsearch.user_code import look_in
 

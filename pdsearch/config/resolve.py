@@ -12,11 +12,11 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.codec import decode, frozen
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.problems import nearest, quoted
 from pdsearch.errors import ConfigError
+from pdsearch.records.codec import decode, frozen
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,

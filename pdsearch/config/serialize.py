@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, cast
 
-from pdsearch.codec import encode
 from pdsearch.config.validators import format_duration
 from pdsearch.config.yaml_tree import Node, node_at
+from pdsearch.records.codec import encode
 from pdsearch.specs import DataSpec, DistillSpec, Json, PruneSpec, Recipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:

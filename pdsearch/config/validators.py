@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from pdsearch.codec import decode
 from pdsearch.config.catalog import PUBLISHED, registered_names, registry
 from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
 from pdsearch.config.problems import Problems, nearest, quoted
@@ -17,6 +16,7 @@ from pdsearch.config.yaml_tree import Node
 from pdsearch.errors import ConfigError
 from pdsearch.io.place import flaw, is_url
 from pdsearch.objectives import VAL_ACCURACY, Constraint
+from pdsearch.records.codec import decode
 from pdsearch.specs import PruneSpec
 from pdsearch.user_code import is_dotted
 

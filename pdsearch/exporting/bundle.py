@@ -36,7 +36,7 @@ from pdsearch.io import Place, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.record_files import BrokenRecord
 from pdsearch.models import constants_of
-from pdsearch.study_record import StudyRecord
+from pdsearch.records.study_record import StudyRecord
 from pdsearch.user_code import look_in
 
 _FAR = 0.1

@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
-from pdsearch.codec import encode
 from pdsearch.data.options import lasting_root
 from pdsearch.io import Place
+from pdsearch.records.codec import encode
+from pdsearch.records.study_record import StudyRecord
+from pdsearch.records.trial_record import AskedRecord, TrialRecord
 from pdsearch.specs import AtInit, DataSpec, NoRecovery, Params, TrialSpec
-from pdsearch.study_record import StudyRecord
-from pdsearch.trial_record import AskedRecord, TrialRecord
 from pdsearch.user_code import is_dotted
 
 CONFIG = "config.yaml"

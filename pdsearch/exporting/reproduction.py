@@ -17,7 +17,6 @@ from torch import Tensor
 
 from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import open_store
-from pdsearch.codec import decode, encode
 from pdsearch.config import Space, load
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, StorageError, TrialError
@@ -25,10 +24,11 @@ from pdsearch.exporting.student_file import STUDENT_FILE, read_card
 from pdsearch.exporting.trained import trained_student
 from pdsearch.observer import Observer
 from pdsearch.pipeline.keys import student_key
+from pdsearch.records.codec import decode, encode
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.study import described
 from pdsearch.signals import Stop
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.trial_record import TrialRecord
 
 _ACCURACIES = ("val_accuracy", "test_accuracy", "teacher_val_accuracy", "teacher_test_accuracy")
 

@@ -13,7 +13,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from pdsearch.codec import decode, encode
 from pdsearch.data.dataset.views import centre_crop, normalise
 from pdsearch.data.readers.decode import FILTER, Largest, read_one
 from pdsearch.errors import ConfigError, DataError, StorageError
@@ -23,6 +22,7 @@ from pdsearch.models import build, with_plain_weights, without_weights
 from pdsearch.models.registry import build_arguments, models
 from pdsearch.pipeline.networks import load_network_tensors
 from pdsearch.pruning import narrow
+from pdsearch.records.codec import decode, encode
 from pdsearch.specs import Json, Params
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pdsearch.analysis.study_table import Row
 from pdsearch.artifacts import ArtifactStore, Entry
-from pdsearch.codec import frozen
 from pdsearch.data.dataset.views import centre_crop
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.exporting.student_file import Card
@@ -19,6 +18,7 @@ from pdsearch.io.durable import storage_errors
 from pdsearch.models import without_weights
 from pdsearch.pipeline.keys import data_key
 from pdsearch.pipeline.networks import MASK
+from pdsearch.records.codec import frozen
 
 _TENSORS = "tensors.safetensors"
 _BATCH = 64

@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, UnfitFileError, entry_names, read, read_all, replace
 from pdsearch.io.durable import read_regular, storage_errors, sync_folder, write_new
+from pdsearch.records.study_record import UNKNOWN_SPACE, StudySpace, check_fits
+from pdsearch.records.trial_record import AskedRecord, NewerFormatError, RetryRecord, TrialRecord, read_record
 from pdsearch.specs import Json, canonical_json
-from pdsearch.study_record import UNKNOWN_SPACE, StudySpace, check_fits
-from pdsearch.trial_record import AskedRecord, NewerFormatError, RetryRecord, TrialRecord, read_record
 
 MOST_BYTES = 16 * 2**20
 """Far above the size of a record: a few kilobytes, some hundred for a thousand epochs."""

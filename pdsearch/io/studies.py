@@ -5,12 +5,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from pdsearch.codec import DecodeError, decode, encode
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io import Place, UnfitFileError, exists, read, subfolders
 from pdsearch.io.record_files import MOST_BYTES, parse_record, write_once
-from pdsearch.study_record import StudyChange, StudyRecord
-from pdsearch.trial_record import FORMAT, NewerFormatError, check_format, check_time
+from pdsearch.records.codec import DecodeError, decode, encode
+from pdsearch.records.study_record import StudyChange, StudyRecord
+from pdsearch.records.trial_record import FORMAT, NewerFormatError, check_format, check_time
 
 _FILE = "study.json"
 _MOST = 8

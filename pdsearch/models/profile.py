@@ -1,14 +1,13 @@
-"""Size and speed of a network: weights, operations and latency for one image."""
+"""Size and speed of a network: weights, operations and latency for one image; what torch.compile is to skip."""
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-from pdsearch.eager import leave_alone
 from pdsearch.models.state_tensors import evaluating
 
 
@@ -83,3 +82,18 @@ def _measured(model: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
+
+
+def leave_alone(*functions: Callable[..., object]) -> None:
+    """Mark functions of torch as skipped by torch.compile, as torch itself does at their first call.
+
+    To do so torch imports the whole compiler: a second and 150 MB in every process, although nothing here is compiled.
+    A version of torch that marks them in another way imports it as before, with the same results.
+
+    Args:
+        functions: Functions that torch decorated for this; others are left unchanged.
+    """
+    for function in functions:
+        inner = getattr(function, "__wrapped__", None)
+        if inner is not None:
+            vars(inner).setdefault("__dynamo_disable", inner)

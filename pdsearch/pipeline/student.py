@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from pdsearch.codec import decode, encode
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import (
@@ -22,9 +21,10 @@ from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import Teacher, an_image, blank, untrained
 from pdsearch.pruning import find_channels, implied_widths, kept_channels, kept_part, narrow
 from pdsearch.pruning.registry import methods
+from pdsearch.records.codec import decode, encode
+from pdsearch.records.students import StudentKind
+from pdsearch.records.trial_record import StudentFacts
 from pdsearch.specs import Json, StudentSpec, TrialSpec
-from pdsearch.students import StudentKind
-from pdsearch.trial_record import StudentFacts
 
 FROM_TEACHER = "from_teacher"
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
-from pdsearch.codec import pack
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io import StorageAwayError, StorageDeniedError, local_folder
@@ -23,8 +22,9 @@ from pdsearch.pipeline.student import Student, latency_of
 from pdsearch.pipeline.student import student as student_of
 from pdsearch.pipeline.teacher import dense_teacher
 from pdsearch.protocol import LATENCY, Event, Job, Outcome, Progress, Ready
+from pdsearch.records.codec import pack
+from pdsearch.records.students import StudentKind
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.students import StudentKind
 
 _PARTS = (1, 2, 4)
 """Number of parts a batch is split into in each attempt, once steps are no longer captured as CUDA graphs."""

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pdsearch.codec import decode
 from pdsearch.config import Space, extension
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place
 from pdsearch.io.record_files import read_asked
 from pdsearch.io.studies import Accept, begin, change
 from pdsearch.pipeline.keys import student_key
+from pdsearch.records.codec import decode
+from pdsearch.records.study_record import StudyChange, StudyData, StudyRecord, StudySpace
 from pdsearch.search.records import now
 from pdsearch.search.resolved import Description, own_folders, same_trial
-from pdsearch.study_record import StudyChange, StudyData, StudyRecord, StudySpace
 
 _BACK = "take the changes back, or give the space another study: name (teachers in the storage are not trained again)"
 _MENDED = (

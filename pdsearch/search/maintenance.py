@@ -14,11 +14,11 @@ from pdsearch.io import Place, place
 from pdsearch.io.record_files import BrokenRecord, read_asked, read_finished
 from pdsearch.io.studies import description, studies
 from pdsearch.pipeline.failure import is_infrastructure, is_same_error
+from pdsearch.records.study_record import UNKNOWN_SPACE, StudySpace
+from pdsearch.records.trial_record import REDONE
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description, same_trial
 from pdsearch.specs import DataSpec, Rewind
-from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
-from pdsearch.trial_record import REDONE
 
 MOST_TRIES = 5
 """Tries that a trial gets automatically in all, one a run, where each failed because of its machine."""

@@ -11,11 +11,11 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import Place
 from pdsearch.io.studies import RunningPhase, description, elapsed
 from pdsearch.objectives import counts_as_trial
+from pdsearch.records.trial_record import AskedRecord, TrialRecord
 from pdsearch.search.confirmation.finalists import name_students
 from pdsearch.search.maintenance import failed, how_again
 from pdsearch.search.records import Records
 from pdsearch.specs import own_code_of
-from pdsearch.trial_record import AskedRecord, TrialRecord
 
 _KINDS = {"search": "search", "comparison": "baseline", "topping up": "baseline", "confirmation": "confirm"}
 """Phase -> the kind of its records; the others train teachers, which have none."""

@@ -1,7 +1,7 @@
 """Records of trials: *asked* is written before a trial starts, *finished* when it ends; both are immutable.
 
-The study can be rebuilt from them, and analysis reads nothing else. `pdsearch.trial_record` has their fields, which
-docs/records.md describes.
+The study can be rebuilt from them, and analysis reads nothing else. `pdsearch.records.trial_record` has their fields,
+which docs/records.md describes.
 """
 
 import dataclasses
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, rename
 from pdsearch.io.record_files import (
@@ -28,9 +27,9 @@ from pdsearch.io.record_files import (
 from pdsearch.objectives import Aims
 from pdsearch.pipeline.keys import config_key
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report
-from pdsearch.search.resolved import Description
-from pdsearch.study_record import UNKNOWN_SPACE, StudySpace
-from pdsearch.trial_record import (
+from pdsearch.records.codec import decode
+from pdsearch.records.study_record import UNKNOWN_SPACE, StudySpace
+from pdsearch.records.trial_record import (
     AskedRecord,
     Cost,
     Kind,
@@ -42,6 +41,7 @@ from pdsearch.trial_record import (
     counted,
     record_to_json,
 )
+from pdsearch.search.resolved import Description
 
 
 def now() -> str:

@@ -14,9 +14,9 @@ from pdsearch.models import lasting, models
 from pdsearch.pipeline.keys import config_key, student_key, teacher_config
 from pdsearch.pipeline.own_code import recoded
 from pdsearch.pruning.registry import methods
+from pdsearch.records.trial_record import AskedRecord, TrialRecord
 from pdsearch.registry import AnyRegistry
 from pdsearch.specs import Json, TrialSpec
-from pdsearch.trial_record import AskedRecord, TrialRecord
 from pdsearch.user_code import is_dotted, source_folder, source_hash
 
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from pdsearch.codec import encode
 from pdsearch.errors import FailureLimitError, PdsearchError, StorageError
 from pdsearch.io import Place, Remote
 from pdsearch.io import replace as replace_file
@@ -20,6 +19,7 @@ from pdsearch.io.studies import Elapsed, elapsed
 from pdsearch.io.studies import RunningPhase as CurrentPhase
 from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome, refused_by
+from pdsearch.records.codec import encode
 from pdsearch.search.confirmation.fairness import owed
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.maintenance import how_again

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pdsearch.artifacts import AnyLease, ArtifactStore, check_lease_held, hold, is_orphan, open_store
-from pdsearch.codec import decode
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
 from pdsearch.io import Place, Remote, check_usable, remove_tree, resolved, subfolders
@@ -14,6 +13,8 @@ from pdsearch.io.durable import storage_errors
 from pdsearch.io.studies import Accept, begun, path_text
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
+from pdsearch.records.codec import decode
+from pdsearch.records.study_record import StudySpace
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.identity import Changes, accept_changes, changes_of, identify
 from pdsearch.search.maintenance import redo, retry_once
@@ -27,7 +28,6 @@ from pdsearch.search.preflight.resources import Precision
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description, own_code_hashes
 from pdsearch.search.scheduler import Clock, Phases, Scheduler
-from pdsearch.study_record import StudySpace
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
-from pdsearch.codec import decode, encode
 from pdsearch.errors import TrialError
 from pdsearch.io import Place, Remote, place, read, remove_tree, replace
 from pdsearch.io.durable import storage_errors
+from pdsearch.records.codec import decode, encode
 from pdsearch.specs import Json, canonical_json
 from pdsearch.training.training_state import TrainingState
 

@@ -1,7 +1,8 @@
 """Device, precision, memory and random state of a training."""
 
 import ctypes
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,3 +201,18 @@ def reproducible(seed: int, *, device: str = "cpu") -> Iterator[None]:
             yield
         finally:
             cudnn.deterministic, cudnn.benchmark = before
+
+
+_OF_A_JOB = "SLURM_CPUS_ON_NODE"
+"""Slurm's variable with the cores that a job has on this node; not every site keeps its processes to them."""
+
+
+def cores(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the number of cores of this machine that the process may run on.
+
+    Args:
+        environment: Where a job's share of the machine is looked up.
+    """
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = environment.get(_OF_A_JOB, "")
+    return min(here, int(share)) if share.isdigit() and int(share) else here

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pdsearch.analysis.study_table import Row, StudyTable, row_from_record
-from pdsearch.codec import decode, encode, pack
 from pdsearch.io.record_files import write_once
+from pdsearch.records.codec import decode, encode, pack
+from pdsearch.records.study_record import StudyRecord
+from pdsearch.records.trial_record import TrialRecord, read_record
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,
@@ -18,8 +20,6 @@ from pdsearch.specs import (
     TrialSpec,
     digest,
 )
-from pdsearch.study_record import StudyRecord
-from pdsearch.trial_record import TrialRecord, read_record
 
 RECIPE = Recipe(epochs=20, lr=0.1)
 

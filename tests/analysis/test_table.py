@@ -19,7 +19,7 @@ from pdsearch.analysis.arrow_tables import (
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import read_study, setting_of
 from pdsearch.errors import ConfigError, StorageError
-from pdsearch.trial_record import FORMAT
+from pdsearch.records.trial_record import FORMAT
 from tests.analysis.synthetic_studies import confirmed, record, row_of, study, write_study
 
 RECORDS = [

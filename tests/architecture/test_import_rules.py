@@ -29,7 +29,7 @@ BREACHES = {
     "stages": {"pipeline/starts_ray.py": "import pdsearch.cluster"},
     "store": {"artifacts/computes.py": "import pdsearch.tensors", "tensors.py": "import torch"},
     "storage": {"io/knows.py": "import pdsearch.meaning", "meaning.py": "import pdsearch.artifacts"},
-    "invariants": {"verify.py": "import pdsearch.trains", "trains.py": "import pdsearch.training"},
+    "invariants": {"search/verify.py": "import pdsearch.trains", "trains.py": "import pdsearch.training"},
     "analysis": {"analysis/computes.py": "import pdsearch.tensors"},
 }
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from pdsearch.observer import Observer
 from pdsearch.protocol import Job, Outcome, Progress, Ready, Report, Use
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job
-from tests.trial_records import finished, reports
+from tests.records.trial_records import finished, reports
 
 USES = (Use("teacher", "a" * 64, True, 90.0), Use("student", "b" * 64, False, 2.0))
 ENDS: list[tuple[str, str | None, float | None, int]] = [

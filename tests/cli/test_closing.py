@@ -21,13 +21,13 @@ from pdsearch.cli.summary import closing_words, nothing_came
 from pdsearch.errors import ConfigError, FailureLimitError, IncompleteError, TrialError
 from pdsearch.io.record_files import read_finished
 from pdsearch.protocol import Event, Job, Outcome
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.records import Live
 from pdsearch.search.study import open_as_driver
-from pdsearch.trial_record import TrialRecord
 from tests.cli.scripted_run import record, show
 from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job, pruned
+from tests.records.trial_records import finished
 from tests.search.scripted_trials import Script, play, space, whole
-from tests.trial_records import finished
 
 
 def told(folder: Path, capsys: pytest.CaptureFixture[str], *, script: Script = whole, **sections: Any) -> str:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pdsearch import errors, serial
+from pdsearch import driver, errors
 from pdsearch.artifacts import hold
 from pdsearch.cli import main as program
 from pdsearch.pipeline.context import WorkerContext
@@ -111,7 +111,7 @@ def confirmation_failed(scene: Scene) -> tuple[int, str]:
         else:
             yield from patiently(job, site)
 
-    scene.patch.setattr(serial, "patiently", failing)
+    scene.patch.setattr("pdsearch.pipeline.trial.patiently", failing)
     return scene.call(*RUN, *TWO, "--set", "confirm={teachers: 1, seeds: 1}")
 
 
@@ -204,7 +204,7 @@ def unfit(scene: Scene) -> tuple[int, str]:
 
 def signalled(scene: Scene) -> tuple[int, str]:
     number = signal.Signals(scene.code - 128)
-    scene.patch.setattr(serial, "run", lambda *_: os.kill(os.getpid(), number))
+    scene.patch.setattr(driver, "run_serially", lambda *_: os.kill(os.getpid(), number))
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, number)}
     try:
         code, said = scene.call(*RUN)

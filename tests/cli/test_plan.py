@@ -11,14 +11,13 @@ from pdsearch.artifacts import building, open_store
 from pdsearch.cli.console import size
 from pdsearch.cli.main import main
 from pdsearch.config import Space, load, parse
-from pdsearch.cores import cores
 from pdsearch.input_spec import InputSpec
 from pdsearch.io import resolved
 from pdsearch.pipeline.keys import dense_key
 from pdsearch.search.planning import calibrate, remaining, simulate
 from pdsearch.search.planning.disk import DataShape
 from pdsearch.search.study import described
-from pdsearch.training.device import Engine
+from pdsearch.training.device import Engine, cores
 from tests.cli.conftest import SPACE
 from tests.own_code import Author
 

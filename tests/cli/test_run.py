@@ -19,8 +19,8 @@ from pdsearch.config import Space
 from pdsearch.driver import _serially
 from pdsearch.errors import ConfigError, FailureLimitError, Interrupted
 from pdsearch.io.studies import Accept
+from pdsearch.records.trial_record import FORMAT
 from pdsearch.signals import Stop
-from pdsearch.trial_record import FORMAT
 from tests.search.scripted_trials import space
 
 SPACE_FILE = """\
@@ -116,7 +116,7 @@ def test_a_serial_run_keeps_the_memory_that_a_step_frees(
 ) -> None:
     done: list[str] = []
     monkeypatch.setattr("pdsearch.training.device.keep_freed_memory", lambda: done.append("kept"))
-    monkeypatch.setattr("pdsearch.serial.run", lambda _work, _site: done.append("run"))
+    monkeypatch.setattr("pdsearch.driver.run_serially", lambda _work, _site: done.append("run"))
     scheduler = SimpleNamespace(interrupt=None, observer=SimpleNamespace(say=None))
     study = SimpleNamespace(
         artifacts=tmp_path / "artifacts", progress=tmp_path / "progress", folder=tmp_path, scheduler=scheduler

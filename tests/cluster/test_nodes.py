@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.raylets import Raylets
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 from tests.end_to_end.program import ROOT, write
 from tests.patient import PATIENCE_S, until
 

@@ -10,12 +10,12 @@ from typing import Any
 import psutil
 import pytest
 
-from pdsearch import serial
 from pdsearch.cluster.connection.session import Session
 from pdsearch.config import Resources, Space, parse
+from pdsearch.driver import run_serially
 from pdsearch.protocol import Event, Job, Outcome, Report
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.study import open_as_driver
-from pdsearch.trial_record import TrialRecord
 from tests.pipeline.digits import ALONE, RECIPE, distilled, job, run, site, stored
 from tests.pipeline.given import Given
 from tests.search.scripted_trials import Watching
@@ -89,7 +89,7 @@ def test_tunes_own_files_go_with_a_run_on_a_cluster_and_what_earlier_ones_left_t
 
 def test_a_search_on_ray_is_the_search_in_one_process(ray_session: Session, tmp_path: Path) -> None:
     with open_as_driver(space(tmp_path / "serial"), Watching()) as study:
-        serial.run(study.scheduler, site(tmp_path / "serial"))
+        run_serially(study.scheduler, site(tmp_path / "serial"))
         expected = {name: told(record) for name, record in study.scheduler.records.finished.items()}
     watching = Watching()
     with open_as_driver(space(tmp_path / "ray"), watching) as study:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pdsearch.cluster.messages import Guarded, as_result
-from pdsearch.codec import decode
 from pdsearch.protocol import Event, Job, Outcome, Report
+from pdsearch.records.codec import decode
 from tests.pipeline.digits import ALONE, distilled, job
 from tests.pipeline.given import Given
 

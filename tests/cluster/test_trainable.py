@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from pdsearch.cluster.messages import events_of
-from pdsearch.codec import encode
 from pdsearch.errors import StorageFullError
 from pdsearch.protocol import Job, Outcome, Report
+from pdsearch.records.codec import encode
 from tests.pipeline.digits import ALONE, distilled, job
 
 pytestmark = pytest.mark.usefixtures("ray_session")

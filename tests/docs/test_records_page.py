@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from pdsearch.trial_record import record_to_json
+from pdsearch.records.trial_record import record_to_json
 from tests.architecture.tree import ROOT
 from tests.search.scripted_trials import ledger, run_one, space
 

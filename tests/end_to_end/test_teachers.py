@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch import serial
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import read_study
 from pdsearch.artifacts import open_store
+from pdsearch.driver import run_serially
 from pdsearch.models import build
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import open_as_driver
@@ -32,7 +32,7 @@ def ranked(folder: Path, **sections: Any) -> tuple[Ranking, Watching]:
     """Run a study to its end and rank it."""
     watching = Watching()
     with open_as_driver(space(folder, **{**PARTS, **sections}), watching) as study:
-        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
+        run_serially(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         assert study.scheduler.failure is None
         return rank_teachers(read_study(study.folder)), watching
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
+from pdsearch.driver import run_serially
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import open_as_driver
@@ -21,7 +21,7 @@ def run(space: Space) -> Path:
     """Run a space to its end, here and now; return the study's folder."""
     torch.set_num_threads(1)
     with open_as_driver(space, Observer()) as study:
-        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
+        run_serially(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         return on_disk(study.folder)
 
 

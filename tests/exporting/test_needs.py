@@ -21,8 +21,8 @@ from pdsearch.exporting.config_file import Needs, from_anywhere, needs_of, pinne
 from pdsearch.exporting.student_file import read_card
 from pdsearch.io import place
 from pdsearch.models import build
+from pdsearch.records.study_record import UNKNOWN_SPACE, StudyRecord
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
 from tests.data.layouts import laid_out
 from tests.exporting.conftest import RECIPE, run
 from tests.own_code import Author

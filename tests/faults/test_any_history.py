@@ -22,7 +22,7 @@ from pdsearch.observer import Observer
 from pdsearch.protocol import Event, Job, Outcome
 from pdsearch.search import study as opening
 from pdsearch.search.study import Study
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 from tests.faults import scripted_study
 
 CRASHES = 300

@@ -18,8 +18,8 @@ from pdsearch.config import load, parse
 from pdsearch.data.readers.download import PublishedFile, members
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models.checkpoint_file import read_state_dicts
+from pdsearch.search.verify import check_invariants
 from pdsearch.training.checkpoint import Checkpoint
-from pdsearch.verify import check_invariants
 from tests.config.documents import document
 from tests.end_to_end.program import environment
 from tests.faults import scripted_study

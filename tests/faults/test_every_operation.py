@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pdsearch.config import Space
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 from tests.faults import scripted_study
 from tests.faults.operations import FAIL, FULL, Hazard, Operations, Recorder, in_child
 

@@ -11,7 +11,7 @@ from typing import IO
 import psutil
 import pytest
 
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 from tests.end_to_end.program import begin, run, write
 from tests.patient import PATIENCE_S, until
 

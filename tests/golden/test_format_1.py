@@ -17,7 +17,7 @@ from pdsearch.io.record_files import read_asked, read_finished
 from pdsearch.io.studies import description
 from pdsearch.observer import Observer
 from pdsearch.search.study import open_as_driver
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 
 FOLDER = Path(__file__).parent / "format_1"
 RANKED = [

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from pdsearch.codec import decode, encode
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import (
@@ -25,6 +24,7 @@ from pdsearch.pipeline.keys import (
     teacher_key,
 )
 from pdsearch.pipeline.own_code import check_own_code
+from pdsearch.records.codec import decode, encode
 from pdsearch.specs import Recipe, TrialSpec
 from pdsearch.user_code import source_hash
 from tests.own_code import NETS, Author

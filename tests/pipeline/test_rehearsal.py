@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch.codec import decode, encode
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.rehearsal import rehearsing
 from pdsearch.pruning.registry import methods
+from pdsearch.records.codec import decode, encode
 from pdsearch.specs import StudentSpec, TrialSpec
 from tests.own_code import Author
 from tests.pipeline.digits import DENSE, SPEC, data, distilled, pruned

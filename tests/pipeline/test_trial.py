@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from pdsearch.codec import decode
 from pdsearch.errors import StorageError
 from pdsearch.objectives import Constraint
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Event, Outcome
+from pdsearch.records.codec import decode
+from pdsearch.records.trial_record import StudentFacts
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.specs import StudentSpec, TrialSpec
-from pdsearch.trial_record import StudentFacts
 from tests.pipeline.digits import (
     ALONE,
     DENSE,
@@ -33,8 +33,8 @@ from tests.pipeline.digits import (
     site,
     stored,
 )
+from tests.records.trial_records import finished
 from tests.some import some
-from tests.trial_records import finished
 
 
 def made(outcome: Outcome) -> list[tuple[str, bool]]:

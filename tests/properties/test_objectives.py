@@ -11,8 +11,8 @@ from pdsearch.analysis.pareto import pareto_front
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import StudyTable
 from pdsearch.objectives import Aims, Constraint, Objective, weighed
+from pdsearch.records.trial_record import TrialRecord, read_record
 from pdsearch.search.confirmation.finalists import finalists, leaders
-from pdsearch.trial_record import TrialRecord, read_record
 from tests.analysis import synthetic_studies
 
 ACCURACY, SIZE = "student.val_accuracy", "student.params"

@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.codec import decode, encode
 from pdsearch.config import Parameter, Space, load, parse
 from pdsearch.config.yaml_reader import apply_overrides, read_yaml
 from pdsearch.config.yaml_tree import to_plain
 from pdsearch.errors import ConfigError
+from pdsearch.records.codec import decode, encode
 from pdsearch.specs import TrialSpec, digest, keyed
 from tests.config.documents import document
 

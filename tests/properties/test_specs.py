@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdsearch.codec import decode, encode
+from pdsearch.records.codec import decode, encode
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,

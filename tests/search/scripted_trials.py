@@ -13,6 +13,7 @@ from pdsearch.config import Space, parse
 from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report, Use, Work
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.optuna_backend.journal import open_journal
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Records
@@ -20,7 +21,6 @@ from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Scheduler
 from pdsearch.search.study import open_as_driver
 from pdsearch.specs import Json
-from pdsearch.trial_record import TrialRecord
 from tests.some import some
 
 DESCRIBE = Description("f" * 64, "fp32", versions={})

@@ -15,14 +15,14 @@ from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
 from pdsearch.protocol import Event, Job, Outcome
+from pdsearch.records.trial_record import REDONE, TrialRecord
 from pdsearch.search.maintenance import failed, stays_failed
 from pdsearch.search.overview import overview
 from pdsearch.search.preflight import opening
 from pdsearch.search.scheduler import Scheduler
 from pdsearch.search.study import open_as_driver
-from pdsearch.trial_record import REDONE, TrialRecord
+from pdsearch.search.verify import check_invariants
 from pdsearch.user_code import source_hash
-from pdsearch.verify import check_invariants
 from tests.own_code import Author
 from tests.search.scripted_trials import Watching, play, searching, space, whole
 from tests.some import some

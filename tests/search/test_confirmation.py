@@ -9,6 +9,7 @@ import pytest
 from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.pipeline.keys import config_key, student_key, teacher_config
 from pdsearch.protocol import Job
+from pdsearch.records.trial_record import State, StudentFacts, TrialRecord
 from pdsearch.search.confirmation.finalists import (
     Finalist,
     finalists,
@@ -20,9 +21,8 @@ from pdsearch.search.confirmation.jobs import DerivedJobs, alone, confirmations,
 from pdsearch.search.preflight.dry_run import dense_jobs
 from pdsearch.search.records import Records
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.trial_record import State, StudentFacts, TrialRecord
+from tests.records.trial_records import finished, reports
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, searching, space
-from tests.trial_records import finished, reports
 
 VALUE = "student.val_accuracy"
 

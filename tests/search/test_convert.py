@@ -17,15 +17,15 @@ from pdsearch.config import Halving, Parameter
 from pdsearch.errors import StorageError
 from pdsearch.objectives import Objective
 from pdsearch.observer import Observer
+from pdsearch.records.trial_record import State, TrialRecord
 from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial, suggest
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
 from pdsearch.search.optuna_backend.pruners import Stopper, goes_on, rungs
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage, read_trials
 from pdsearch.search.study import open_as_driver
 from pdsearch.specs import DistillSpec, Recipe
-from pdsearch.trial_record import State, TrialRecord
 from tests.faults import scripted_study
-from tests.trial_records import SPEC, asked, finished, reports
+from tests.records.trial_records import SPEC, asked, finished, reports
 
 SPACE = scripted_study.space(Path("/nowhere"))
 

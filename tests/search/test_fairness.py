@@ -10,14 +10,14 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import read_study
 from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.pipeline.keys import teacher_config
+from pdsearch.records.trial_record import TeacherFacts, TrialRecord
 from pdsearch.search.confirmation.fairness import leading_trials, most_trials, owed, short_of_trials
 from pdsearch.search.confirmation.finalists import leaders
 from pdsearch.search.overview import overview
 from pdsearch.search.planning.simulate import plan
 from pdsearch.specs import PruneSpec, Recipe
-from pdsearch.trial_record import TeacherFacts, TrialRecord
+from tests.records.trial_records import SPEC, finished, reports
 from tests.search.scripted_trials import DOCUMENT, run, searching, space
-from tests.trial_records import SPEC, finished, reports
 
 RECIPE = Recipe(epochs=3, lr=0.1)
 

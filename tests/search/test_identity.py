@@ -14,6 +14,8 @@ from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
 from pdsearch.pipeline.keys import student_key
 from pdsearch.pipeline.own_code import check_own_code
+from pdsearch.records.study_record import StudyData, StudyRecord
+from pdsearch.records.trial_record import StudentFacts
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned_spec
 from pdsearch.search.identity import changes_of, identify
@@ -21,14 +23,12 @@ from pdsearch.search.optuna_backend import rebuild
 from pdsearch.search.preflight import opening
 from pdsearch.search.resolved import Description, own_code_hashes, versions
 from pdsearch.search.study import open_as_driver
+from pdsearch.search.verify import check_invariants
 from pdsearch.specs import StudentSpec, TrialSpec
-from pdsearch.study_record import StudyData, StudyRecord
-from pdsearch.trial_record import StudentFacts
 from pdsearch.user_code import source_hash
-from pdsearch.verify import check_invariants
 from tests.own_code import Author
+from tests.records.trial_records import finished
 from tests.search.scripted_trials import DESCRIBE, DOCUMENT, Watching, play, searching, space
-from tests.trial_records import finished
 
 FOUND = replace(DESCRIBE, checkpoints={"t.pth": "a" * 64}, code={"mine:f": "b" * 64})
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from pdsearch.codec import encode
 from pdsearch.errors import StorageError
 from pdsearch.pipeline.keys import config_key
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
+from pdsearch.records.codec import encode
+from pdsearch.records.trial_record import record_to_json
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.records import Live, Records
-from pdsearch.trial_record import record_to_json
 from tests.search.scripted_trials import (
     DESCRIBE,
     DOCUMENT,

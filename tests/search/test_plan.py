@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import parse
+from pdsearch.driver import run_serially
 from pdsearch.pipeline.context import Account, WorkerContext
 from pdsearch.pipeline.keys import dense_key, round_keys
 from pdsearch.search.planning import simulate as module
@@ -204,7 +204,7 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     monkeypatch.setattr(Account, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
     with open_as_driver(space, Watching()) as study:
         trained.clear()  # Of what is tried in small.
-        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
+        run_serially(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         assert study.scheduler.failure is None
     found = plan(space)
     assert found.exact
@@ -232,7 +232,7 @@ def test_what_is_left_of_a_study_is_planned_from_what_has_finished(tmp_path: Pat
     def run(trials: int) -> list[str]:
         space = parse({**PAPER, **sections, "search": {"trials": trials}})
         with open_as_driver(space, watching := Watching()) as study:
-            serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
+            run_serially(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         return [name for name in watching.ids if not name.startswith("teacher")]
 
     def told(trials: int, **more: Any) -> Forecast:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from pdsearch import serial
 from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
 from pdsearch.data.registry import sources
+from pdsearch.driver import run_serially
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.input_spec import InputSpec
 from pdsearch.models import build, count_params
@@ -193,6 +193,6 @@ def test_a_study_stores_about_what_is_said(tmp_path: Path) -> None:
         storage=str(tmp_path),
     )
     with open_as_driver(space, Watching()) as study:
-        serial.run(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
+        run_serially(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
     found = sum(path.stat().st_size for path in (tmp_path / "artifacts").rglob("*.safetensors"))
     assert stored(space).total == pytest.approx(found, rel=0.15)

@@ -22,7 +22,7 @@ from pdsearch.search.maintenance import (
 )
 from pdsearch.search.maintenance import failed as still_failed
 from pdsearch.search.study import open_as_driver
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 from tests.faults import scripted_study
 from tests.search.scripted_trials import play, play_one, searching, space
 

@@ -19,7 +19,7 @@ from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home, read_trials
 from pdsearch.search.study import open_as_driver
-from pdsearch.verify import check_invariants
+from pdsearch.search.verify import check_invariants
 from tests.faults import scripted_study
 from tests.search.scripted_trials import ledger, run_one, space
 from tests.search.test_rebuild import told

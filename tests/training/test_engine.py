@@ -1,6 +1,7 @@
 """Device, precision and memory of a training, and what is evaluated with them."""
 
 import ctypes
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from torch import nn
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import evaluating
 from pdsearch.training import device as engine
-from pdsearch.training.device import Engine, pick_device, resolve_precision, why_fp32
+from pdsearch.training.device import Engine, cores, pick_device, resolve_precision, why_fp32
 from pdsearch.training.evaluate import logits, right
 
 
@@ -159,3 +160,22 @@ def test_no_images_is_an_error(views: Any, build: Callable[..., nn.Module], engi
     empty = type(views)(views.images[:0], views.labels[:0])
     with pytest.raises(ConfigError, match="val_fraction"):
         right(build(), empty, empty.labels, engine=engine)
+
+
+def test_a_process_that_is_kept_to_some_cores_counts_those(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 3}, raising=False)
+    assert cores() == 2
+
+
+def test_where_that_is_unknown_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert cores() == 7
+
+
+@pytest.mark.parametrize(("share", "counted"), [("2", 2), ("8", 3), ("0", 3), ("", 3)])
+def test_a_job_of_slurm_counts_what_it_has_of_the_node(
+    share: str, counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    assert cores({"SLURM_CPUS_ON_NODE": share}) == counted

@@ -22,7 +22,7 @@ from pdsearch.analysis.figures.style import (
 )
 from pdsearch.analysis.importance import Importances
 from pdsearch.analysis.study_table import Row, StudyTable
-from pdsearch.study_record import SearchedParameter
+from pdsearch.records.study_record import SearchedParameter
 
 _MOST_LINES = 200
 _CLASSES = {

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from pdsearch.analysis.arrow_tables import searched_values
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.objectives import VAL_ACCURACY, counts_as_trial
-from pdsearch.students import alike
+from pdsearch.records.students import alike
 
 Spec: TypeAlias = dict[str, Any]
 Points: TypeAlias = list[dict[str, Any]]

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from pdsearch.cli.progress.stats import PHASES, Tally, describe_job, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report, event_to_json
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 
 SILENCE_S = 60
 """Seconds without output after which a running job's progress is printed."""

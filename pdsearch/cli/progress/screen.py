@@ -18,7 +18,7 @@ from rich.text import Text
 from pdsearch.cli.console import about, duration_text
 from pdsearch.cli.progress.stats import PHASES, Tally, describe_job, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 
 _WIDE = 110
 """Columns from which on a line has room for a bar, and for what was tried in full."""

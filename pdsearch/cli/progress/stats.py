@@ -9,8 +9,8 @@ from typing import Self
 from pdsearch.objectives import counts_as_trial
 from pdsearch.observer import Observer
 from pdsearch.protocol import Job, Outcome
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.specs import Params
-from pdsearch.trial_record import TrialRecord
 
 PHASES = {
     "groundwork": "dense teachers and baseline",

@@ -133,7 +133,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _cores() -> Iterator[Finding]:
-    from pdsearch.cores import cores
+    from pdsearch.training.device import cores
 
     yield Finding("cores", "ok", f"{cores()} of {os.cpu_count()}: as many trials at once, a thread each")
     threads = os.environ.get("OMP_NUM_THREADS")

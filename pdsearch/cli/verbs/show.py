@@ -19,7 +19,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.io import Place, place, resolved
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.studies import begun, description, studies
-from pdsearch.trial_record import AskedRecord, TrialRecord, record_to_json
+from pdsearch.records.trial_record import AskedRecord, TrialRecord, record_to_json
 
 if TYPE_CHECKING:
     from pdsearch.search.overview import Overview

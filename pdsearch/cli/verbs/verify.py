@@ -18,7 +18,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Write what is broken as JSON.")] = False,
 ) -> None:
     """Check a study: every trial finished once, study and records equal, artifacts whole. Exit code 1 if not."""
-    from pdsearch.verify import check_invariants
+    from pdsearch.search.verify import check_invariants
 
     broken = check_invariants(study, deep=deep)
     if as_json:

@@ -12,8 +12,8 @@ from pdsearch.cluster.connection.choice import ADDRESS, Choice
 from pdsearch.cluster.connection.joining import joined, reach
 from pdsearch.cluster.connection.local import local_ray
 from pdsearch.cluster.slots import GrowingSlots, Slots
-from pdsearch.cores import cores
 from pdsearch.errors import ConfigError
+from pdsearch.training.device import cores
 
 _SAY_AFTER_S = 10.0
 _OWN = Choice()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pdsearch.codec import frozen
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, has
 from pdsearch.config.checks.applicability import Reach
 from pdsearch.config.checks.draft import Draft
@@ -12,6 +11,7 @@ from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.space import Parameter
 from pdsearch.objectives import better_goal
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
+from pdsearch.records.codec import frozen
 from pdsearch.specs import DistillSpec, PruneSpec
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from pdsearch.config.catalog import FROM_TEACHER
 from pdsearch.objectives import Aims
 from pdsearch.pipeline.keys import teacher_config
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.confirmation.finalists import in_turns, leaders, name_students
-from pdsearch.trial_record import TrialRecord
 
 _STUDENTS = "student."
 _FREE = ("distill.", "train.distill.")

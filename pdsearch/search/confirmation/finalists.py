@@ -13,9 +13,9 @@ from pdsearch.config import Space
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, points_of
 from pdsearch.objectives import Aims, most_hypervolume
 from pdsearch.pipeline.keys import teacher_config
+from pdsearch.records.students import StudentKind, alike
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.specs import StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.students import StudentKind, alike
-from pdsearch.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pdsearch.config.catalog import FROM_TEACHER
 from pdsearch.errors import ConfigError
 from pdsearch.pipeline.keys import config_key, student_key
 from pdsearch.protocol import Job, measures
+from pdsearch.records.students import StudentKind
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.confirmation.fairness import Lacking, Model, leading_trials, most_trials, short_of_trials
 from pdsearch.search.confirmation.finalists import (
     Finalist,
@@ -26,8 +28,6 @@ from pdsearch.search.preflight.dry_run import dense_jobs
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
 from pdsearch.specs import StudentSpec, TrialSpec
-from pdsearch.students import StudentKind
-from pdsearch.trial_record import TrialRecord
 
 
 def alone(spec: TrialSpec, shape: StudentSpec) -> TrialSpec:

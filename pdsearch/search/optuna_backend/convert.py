@@ -13,8 +13,8 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pdsearch.config import Parameter, Space
+from pdsearch.records.trial_record import AskedRecord, TrialRecord
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
-from pdsearch.trial_record import AskedRecord, TrialRecord
 
 
 def as_trial(record: TrialRecord, space: Space) -> FrozenTrial:

@@ -15,6 +15,7 @@ from pdsearch.errors import PdsearchError
 from pdsearch.objectives import counts_as_trial
 from pdsearch.pipeline.keys import student_key
 from pdsearch.protocol import Event, Job, Outcome, Report, measures
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.optuna_backend.convert import as_trial, suggest
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, reported
 from pdsearch.search.optuna_backend.pruners import Stopper, rungs
@@ -22,7 +23,6 @@ from pdsearch.search.optuna_backend.sampler import made
 from pdsearch.search.records import Live, Records
 from pdsearch.search.resolved import Description
 from pdsearch.specs import derive_seed
-from pdsearch.trial_record import TrialRecord
 from pdsearch.user_code import called
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)

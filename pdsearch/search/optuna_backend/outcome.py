@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import TrialState
 
 from pdsearch.objectives import VAL_ACCURACY, counts_as_trial
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 
 INTERRUPTED = "interrupted"
 """Reason of an interrupted trial, which is asked again and is no failure."""

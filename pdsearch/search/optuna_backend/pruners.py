@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from pdsearch.config import Halving
 from pdsearch.objectives import Objective, better_goal, counts_as_trial, weighed
-from pdsearch.trial_record import TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 
 
 def goes_on(value: float, others: Iterable[float], *, factor: int, goal: str) -> bool:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from pdsearch.cores import cores
 from pdsearch.io import Place, read, replace
 from pdsearch.models import build, without_weights
 from pdsearch.pipeline.keys import needs_teacher, teacher_key
@@ -21,7 +20,7 @@ from pdsearch.search.planning.disk import DataShape, listens, view_epochs
 from pdsearch.search.planning.outcomes import unshaped
 from pdsearch.search.planning.simulate import Plan
 from pdsearch.specs import Json, Params, digest
-from pdsearch.training.device import Engine
+from pdsearch.training.device import Engine, cores
 from pdsearch.user_code import is_dotted, source_hash
 
 START_S = 25.0

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from statistics import NormalDist, fmean, pstdev
 
-from pdsearch.codec import encode
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER
 from pdsearch.objectives import VAL_ACCURACY
 from pdsearch.pipeline.keys import needs_teacher, starting, teacher_config, teacher_key
 from pdsearch.protocol import Job, Outcome, Ready, Report
 from pdsearch.pruning.registry import methods
+from pdsearch.records.codec import encode
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.specs import Json, Params, StudentSpec, TrialSpec, derive_seed
-from pdsearch.trial_record import TrialRecord
 
 DRAWS = 9
 """Draws of a plan, at most."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pdsearch.artifacts import ArtifactStore, open_store
-from pdsearch.codec import decode
 from pdsearch.config import Space
 from pdsearch.errors import PdsearchError
 from pdsearch.input_spec import InputSpec
@@ -12,6 +11,8 @@ from pdsearch.io import resolved
 from pdsearch.io.studies import begun as record_of
 from pdsearch.io.studies import path_text
 from pdsearch.pipeline.keys import dense_key, early_key, round_keys
+from pdsearch.records.codec import decode
+from pdsearch.records.study_record import StudySpace
 from pdsearch.search.identity import changes_of
 from pdsearch.search.planning.calibrate import START_S, Measured, Rates, busy, passes, seconds
 from pdsearch.search.planning.disk import DataShape
@@ -20,7 +21,6 @@ from pdsearch.search.planning.simulate import Begun, Plan, PlannedArtifact, plan
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
 from pdsearch.search.study import described
-from pdsearch.study_record import StudySpace
 from pdsearch.training.device import Engine, pick_device, resolve_precision
 
 MOST_TRIALS = 300

@@ -17,6 +17,7 @@ from pdsearch.pipeline.prune import kept_rounds, recipe_after
 from pdsearch.protocol import Job, Outcome
 from pdsearch.pruning import targets
 from pdsearch.pruning.registry import methods
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.confirmation.jobs import DerivedJobs
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.rebuild import retold
@@ -25,7 +26,6 @@ from pdsearch.search.records import Records, UnwrittenRecords
 from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Clock, Phases, Scheduler
 from pdsearch.specs import AtInit, TrialSpec
-from pdsearch.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import torch
 
 from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER, PUBLISHED
-from pdsearch.cores import cores
 from pdsearch.data.dataset.views import SMALL_BYTES
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import StorageFullError
@@ -21,7 +20,7 @@ from pdsearch.pipeline.rehearsal import Rehearsal
 from pdsearch.search.planning.disk import DataShape, disk, known_images, outputs_bytes
 from pdsearch.search.planning.simulate import plan
 from pdsearch.specs import Params
-from pdsearch.training.device import computes_bf16, resolve_precision, why_fp32
+from pdsearch.training.device import computes_bf16, cores, resolve_precision, why_fp32
 
 AUTO = "auto"
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdsearch.students import ALIKE, StudentKind, alike
+from pdsearch.records.students import ALIKE, StudentKind, alike
 
 students = st.lists(
     st.builds(

@@ -3,8 +3,8 @@
 from typing import Any
 
 from pdsearch.protocol import Report
+from pdsearch.records.trial_record import AskedRecord, StudentFacts, TrialRecord
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
-from pdsearch.trial_record import AskedRecord, StudentFacts, TrialRecord
 
 RECIPE = Recipe(epochs=3, lr=0.1)
 SPEC = TrialSpec(

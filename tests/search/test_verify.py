@@ -12,14 +12,14 @@ import pytest
 
 from pdsearch.artifacts import draft_name, hold
 from pdsearch.observer import Observer
+from pdsearch.records.study_record import UNKNOWN_SPACE, StudyRecord
+from pdsearch.records.trial_record import AskedRecord, TrialRecord, record_to_json
 from pdsearch.search.records import Records
 from pdsearch.search.study import open_as_driver
-from pdsearch.study_record import UNKNOWN_SPACE, StudyRecord
-from pdsearch.trial_record import AskedRecord, TrialRecord, record_to_json
-from pdsearch.verify import StudyRecords, check_invariants, check_records, read_records
-from tests import trial_records
+from pdsearch.search.verify import StudyRecords, check_invariants, check_records, read_records
 from tests.faults import scripted_study
-from tests.trial_records import SPEC, asked, reports
+from tests.records import trial_records
+from tests.records.trial_records import SPEC, asked, reports
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from pdsearch.codec import DecodeError, decode, encode, unpack
 from pdsearch.protocol import Report, Use
+from pdsearch.records.codec import DecodeError, decode, encode, unpack
+from pdsearch.records.students import StudentKind
 from pdsearch.specs import TrialSpec, canonical_json
-from pdsearch.students import StudentKind
 
 FORMAT = 2
 """Format of study.json and of every record; a version reads this one and all before it."""

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from pdsearch.codec import DecodeError
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io.record_files import MOST_BYTES, read_asked, read_finished, read_retries, write_once
 from pdsearch.objectives import Objective
 from pdsearch.protocol import Use
+from pdsearch.records.codec import DecodeError
+from pdsearch.records.study_record import SearchedParameter, StudySpace, check_fits
+from pdsearch.records.trial_record import FORMAT, TeacherFacts, record_to_json
 from pdsearch.specs import Json
-from pdsearch.study_record import SearchedParameter, StudySpace, check_fits
-from pdsearch.trial_record import FORMAT, TeacherFacts, record_to_json
-from tests.trial_records import SPEC, asked, finished, reports
+from tests.records.trial_records import SPEC, asked, finished, reports
 
 RECORD: dict[str, Json] = {"format": 1, "id": "search-00001", "values": {"student.val_accuracy": 0.5}}
 

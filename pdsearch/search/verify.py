@@ -11,6 +11,8 @@ from pdsearch.io import Place, Remote, place
 from pdsearch.io.record_files import read_asked, read_finished, read_retries
 from pdsearch.io.studies import description
 from pdsearch.objectives import Aims
+from pdsearch.records.study_record import StudyRecord, StudySpace
+from pdsearch.records.trial_record import AskedRecord, TrialRecord, counted
 from pdsearch.search.optuna_backend.journal import DamagedError
 from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
 from pdsearch.search.optuna_backend.storage import (
@@ -21,8 +23,6 @@ from pdsearch.search.optuna_backend.storage import (
     read_trials,
 )
 from pdsearch.specs import own_code_of
-from pdsearch.study_record import StudyRecord, StudySpace
-from pdsearch.trial_record import AskedRecord, TrialRecord, counted
 
 _SAME = ("kind", "number", "key", "params", "spec")
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from pdsearch.codec import WHOLE, DecodeError
 from pdsearch.objectives import Aims, Constraint, Objective
-from pdsearch.trial_record import AskedRecord, RetryRecord, TrialRecord
+from pdsearch.records.codec import WHOLE, DecodeError
+from pdsearch.records.trial_record import AskedRecord, RetryRecord, TrialRecord
 
 
 @dataclass(frozen=True)

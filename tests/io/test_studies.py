@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pdsearch.codec import encode
 from pdsearch.errors import ConfigError, StorageError
 from pdsearch.io.studies import begun, description, studies
+from pdsearch.records.codec import encode
 
 
 def about(name: str) -> dict[str, Any]:

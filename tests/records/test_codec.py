@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 
-from pdsearch.codec import DecodeError, decode, encode, pack, unpack
-from pdsearch.trial_record import TrialRecord, read_record
+from pdsearch.records.codec import DecodeError, decode, encode, pack, unpack
+from pdsearch.records.trial_record import TrialRecord, read_record
 from tests.analysis.synthetic_studies import answered, record
 
 
