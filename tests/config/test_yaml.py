@@ -13,16 +13,16 @@ def test_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "where"),
+    ("content", "where", "what"),
     [
-        (b"a: 1\nb: \xff\n", "f:2:4"),
-        (b"a: 1\nb: x\x00\n", "f:2:5"),
-        (b"a:\n  b: 1\n\tc: 2\n", "f:3:1"),
-        (b"a: 'b\n", "f:2:1"),
+        (b"a: 1\nb: \xff\n", "f:2:4", "not a text file in UTF-8"),
+        (b"a: 1\nb: x\x00\n", "f:2:5", "a control character"),
+        (b"a:\n  b: 1\n\tc: 2\n", "f:3:1", "a tab cannot indent"),
+        (b"a: 'b\n", "f:2:1", "not YAML"),
     ],
 )
-def test_position(content: bytes, where: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_position(content: bytes, where: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=what) as caught:
         read_yaml(content, "f")
     assert caught.value.where == where
 
