@@ -28,6 +28,19 @@ for name in ("sgd", "adam", "adamw"):
     optimizer.load_state_dict(optimizer.state_dict())
 finding.bounded = lambda make, network: make()  # In this process, which is looked at, and not in a fork.
 finding.find_channels(build("resnet8", seed=0, **size), torch.zeros(1, 1, 8, 8))
+
+class Windows(nn.Module):  # Runs with fewer of some channels, and not of others.
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(1, 8, 1), nn.LayerNorm(8)
+        self.mix, self.head = nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, images):
+        maps = self.norm(self.stem(images).permute(0, 2, 3, 1)).reshape(-1, 8, 8, 8)
+        return self.head(self.mix(maps).mean((1, 2)))
+
+found = finding.find_channels(Windows(), torch.zeros(1, 1, 8, 8))
+assert [tie.name for tie in found.ties] == ["mix.weight"] and "does not run" in found.whole["stem.weight"]
 print(*sorted({"sympy", "torch._dynamo"} & set(sys.modules)))
 """
 

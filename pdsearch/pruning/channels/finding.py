@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pdsearch.errors import ConfigError
-from pdsearch.models import copied
+from pdsearch.models import copied, count_flops
 from pdsearch.models.bounded import BoundError, bounded
 from pdsearch.models.profile import leave_alone
 from pdsearch.pruning.channels.axes import REDUCTIONS, name_of, stepwise_attention
@@ -22,6 +22,9 @@ from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.prunable import every_weight, prunable
 
 TOLERANCE = 1e-6
+
+FEW_FLOPS = 2_000_000_000
+"""So many take no longer than a pass of shapes alone, for which torch imports its compiler, 1.5 s in every fork."""
 
 _found: dict[Any, Channels] = {}
 _FOUND_AT_ONCE = 16
@@ -119,20 +122,20 @@ def rebuild(model: nn.Module, image: Tensor, *, kept: Kept, exclude: tuple[str, 
 def _failing(model: nn.Module, image: Tensor, channels: Channels) -> dict[str, str]:
     """Return the ties without some of whose channels the network cannot be run or computes others, and why.
 
-    Which ties keep it from running is found by shapes alone, without computing anything, where the network allows that.
-    Only then: for shapes torch imports its compiler, 1.5 s in every fork.
+    Which ties keep it from running is found by shapes alone where computing would take longer.
     """
     kept = _some(channels.ties)
 
     def runs(ties: tuple[Tie, ...]) -> str:
-        return _error(copied(shapes), image.to("meta"), channels, {tie.name: kept[tie.name] for tie in ties})
+        return _error(copied(twin), image.to(device), channels, {tie.name: kept[tie.name] for tie in ties})
 
     def same(ties: tuple[Tie, ...]) -> str:
         return difference(model, image, channels, {tie.name: kept[tie.name] for tie in ties})
 
     found: dict[str, str] = {}
     if _error(probe(model), image, channels, kept):
-        shapes = probe(model).to("meta")
+        device = "meta" if count_flops(model, image.shape[1:]) > FEW_FLOPS else "cpu"
+        twin = probe(model).to(device)
         found = {} if runs(()) else _blamed(channels.ties, runs)
     return found | _blamed(tuple(tie for tie in channels.ties if tie.name not in found), same)
 
