@@ -2,7 +2,7 @@
 
 A folder holds `train.parquet` and `test.parquet`, or shards of them (`train-00000-of-00002.parquet`), with a column of
 labels and a column `img` or `image` of encoded images (struct<bytes: binary, path: string>, binary, or the path of a
-file, from the folder of the Parquet file), or a column of arrays of one shape (lists of numbers).
+file in the folder of the Parquet file), or a column of arrays of one shape (lists of numbers).
 """
 
 import json

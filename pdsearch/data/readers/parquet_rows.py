@@ -5,6 +5,7 @@ bytes are counted too, because dictionaries and run lengths can repeat a value a
 group is held in memory.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -134,6 +135,7 @@ def _too_much(file: Path, unpacked: int, size: int) -> DataError:
 
 
 AGAIN = "write the set again"
+INSIDE = "keep the images in its folder, or folders in it, and write their paths from there"
 LONGEST = 300
 """Characters of a path that a message shows."""
 
@@ -187,7 +189,7 @@ class RowGroups(Generic[Group]):
 
 
 class ParquetRows(RowGroups["list[bytes | Path | None]"]):
-    """Encoded images of Parquet files; a row without bytes may name a file, from the folder of the Parquet file."""
+    """Encoded images of Parquet files; a row without bytes may name a file in the folder of the Parquet file."""
 
     def fetch(self, index: NDArray[np.int64]) -> list[Encoded]:
         """Return the encoded images at some positions; ascending positions read each row group once.
@@ -201,8 +203,9 @@ class ParquetRows(RowGroups["list[bytes | Path | None]"]):
             data = self._group(group)[position - int(self._starts[group])]
             if data is None:
                 raise DataError("the image is missing", where=self.place(position), hint=AGAIN)
-            where = self._place(position, data)
-            found.append((data if isinstance(data, bytes) else read_file(data, where), where))
+            found.append(
+                (data, self.place(position)) if isinstance(data, bytes) else self._named(position, data)
+            )
         return found
 
     def linked(self) -> Iterator[Encoded]:
@@ -215,14 +218,17 @@ class ParquetRows(RowGroups["list[bytes | Path | None]"]):
             if not _all_bytes(opened(file).metadata.row_group(group), self._columns[file][0]):
                 for position, data in enumerate(self._group(number), int(self._starts[number])):
                     if isinstance(data, Path):
-                        where = self._place(position, data)
-                        yield read_file(data, where), where
+                        yield self._named(position, data)
 
-    def _place(self, position: int, data: bytes | Path) -> str:
-        """Return the location of an image, for messages: its row, and the file that this names, cut if it is long."""
-        named = "" if isinstance(data, bytes) else str(data)
+    def _named(self, position: int, path: Path) -> Encoded:
+        """Return the content of a file that a row names, and both as its location; a name that is long is cut."""
+        root, named = self._groups[self._group_of(position)][0].parent, str(path)
         shown = named if len(named) <= LONGEST and named.isprintable() else f"{named[:LONGEST]!a}..."
-        return f"{self.place(position)}: {shown}" if named else self.place(position)
+        where = f"{self.place(position)}: {shown}"
+        whole = Path(os.path.abspath(path))  # Without "..", and with what is a link in it.
+        if not any(whole.is_relative_to(folder) for folder in (root.absolute(), root.resolve())):
+            raise DataError("is outside the folder of the Parquet file", where=where, hint=INSIDE)
+        return read_file(whole, where), where
 
     def _read(self, file: Path, group: int, start: int) -> list[bytes | Path | None]:  # noqa: ARG002 - the base's
         column = column_of(file, self._columns[file][0], group)

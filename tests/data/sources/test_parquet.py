@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -235,10 +236,17 @@ def test_rows_may_name_files(tmp_path: Path) -> None:
     """As `datasets` writes images that it did not embed, or as a table of paths does."""
     for number in range(4):
         (tmp_path / f"{number}.png").write_bytes(png(number))
-    struct = pa.array([{"bytes": None, "path": f"{n}.png"} for n in range(4)], IMAGE)
-    for column in (struct, pa.array([str(tmp_path / f"{n}.png") for n in range(4)])):
+    link = tmp_path.with_name("link")
+    link.symlink_to(tmp_path)
+    struct = pa.array([{"bytes": None, "path": f"a/../{n}.png"} for n in range(4)], IMAGE)
+    for column, root in (
+        (struct, tmp_path),
+        (pa.array([str(tmp_path / f"{n}.png") for n in range(4)]), tmp_path),
+        (pa.array([str(tmp_path / f"{n}.png") for n in range(4)]), link),
+        (pa.array([str(link / f"{n}.png") for n in range(4)]), link),
+    ):
         pq.write_table(pa.table({"image": column, "label": [0, 1, 0, 1]}), tmp_path / "train.parquet")
-        named = DataSpec("parquet", root=str(tmp_path), test_fraction=0.5)
+        named = DataSpec("parquet", root=str(root), test_fraction=0.5)
         found = SOURCE.fingerprint(named)
         assert len(whole(SOURCE.read(named).train_images)) == 4
         (tmp_path / "3.png").write_bytes(png(9))
@@ -254,14 +262,22 @@ def test_rows_may_name_files(tmp_path: Path) -> None:
     [
         ("a\0b.png", r"a\\x00b\.png'\.\.\.: is no name of a file"),
         ("x" * 5_000, r"xxx'\.\.\.: cannot be read: File name too long"),
-        ("/dev/zero", "/dev/zero: is a device, not a file"),
-        ("../set.txt", r"\.\./set\.txt: the image cannot be decoded"),
+        ("pipe", r"pipe: is a FIFO, not a file"),
+        ("set.txt", r"set\.txt: the image cannot be decoded"),
+        (
+            "/dev/zero",
+            "/dev/zero: is outside the folder of the Parquet file\n  -> keep the images in its folder",
+        ),
+        ("../0.png", r"\.\./0\.png: is outside the folder"),
+        ("away/../../set/../0.png", r"0\.png: is outside the folder"),
     ],
 )
 def test_a_row_that_names_no_image_is_named_itself(path: str, why: str, tmp_path: Path) -> None:
     root = tmp_path / "set"
     root.mkdir()
-    (tmp_path / "set.txt").write_text("no image")
+    (root / "set.txt").write_text("no image")
+    (tmp_path / "0.png").write_bytes(png(1))
+    os.mkfifo(root / "pipe")
     column = pa.array([{"bytes": png(0), "path": None}, {"bytes": None, "path": path}], IMAGE)
     pq.write_table(pa.table({"image": column, "label": [0, 1]}), root / "train.parquet")
     named = DataSpec("parquet", root=str(root), test_fraction=0.5)
