@@ -130,15 +130,15 @@ def _start_key(spec: TrialSpec, prune: PruneSpec) -> str:
 
 
 def _round_fields(spec: TrialSpec, prune: PruneSpec, *, last: bool) -> dict[str, Json]:
-    rounds_up = prune.round_to != 1 and methods.get(prune.method).structured
+    structured = methods.get(prune.method).structured
     fields: dict[str, Json] = {
         "method": prune.method,
         "params": keyed(prune.params),
         "scope": prune.scope,
         "exclude": keyed(prune.exclude),
         **({"code": prune.code} if prune.code else {}),
-        **({} if prune.weights == "layers" else {"weights": prune.weights}),
-        **({"round_to": prune.round_to} if rounds_up else {}),
+        **({} if structured or prune.weights == "layers" else {"weights": prune.weights}),
+        **({"round_to": prune.round_to} if structured and prune.round_to != 1 else {}),
     }
     match prune.after_round:
         case AtInit():  # Only the last round trains, by the teacher's own recipe.

@@ -64,14 +64,18 @@ def test_an_early_epoch_is_part_of_the_rounds_that_go_back_to_it() -> None:
     assert early_key(SPEC, 1) != early_key(SPEC, 2)
 
 
-def test_a_multiple_of_channels_is_in_the_key_where_channels_go() -> None:
-    def rounds(method: str, multiple: int) -> tuple[str, ...]:
-        return round_keys(pruned(method=method, round_to=multiple))
+@pytest.mark.parametrize(
+    ("field", "value", "reads_it", "does_not"),
+    [("round_to", 8, "filter_l2", "magnitude"), ("weights", "matrices", "magnitude", "filter_l2")],
+)
+def test_what_one_kind_of_method_reads_is_in_its_keys_alone(
+    field: str, value: Any, reads_it: str, does_not: str
+) -> None:
+    def rounds(method: str, **fields: Any) -> set[str]:
+        return {*round_keys(pruned(method=method, **fields))}
 
-    assert rounds("magnitude", 8) == rounds("magnitude", 1)
-    assert len({key for multiple in (1, 8, 16) for key in rounds("filter_l2", multiple)}) == 3 * len(
-        rounds("filter_l2", 1)
-    )
+    assert rounds(reads_it, **{field: value}).isdisjoint(rounds(reads_it))
+    assert rounds(does_not, **{field: value}) == rounds(does_not)
 
 
 def test_a_stage_s_version_is_raised_on_purpose() -> None:
