@@ -17,7 +17,7 @@ from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 
 from benchmarks.table import Table
-from pdsearch.protocol import Job, Outcome, Ready, Report
+from pdsearch.protocol import Job, Outcome, Ready, Report, StudentFacts
 from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.optuna_backend.ledger import Ledger
 from pdsearch.search.optuna_backend.outcome import silence
@@ -209,4 +209,4 @@ class _Workers:
 
 def _ready(job: Job) -> Ready:
     spec = job.spec
-    return Ready(unbuilt_teacher(spec), {"model": spec.student.model, "options": {}})
+    return Ready(unbuilt_teacher(spec), StudentFacts(model=spec.student.model))

@@ -6,9 +6,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from pdsearch.config import Space, load
-from pdsearch.protocol import Event, Job, Outcome, Ready, Report
+from pdsearch.protocol import Event, Job, Outcome, Ready, Report, StudentFacts, TeacherFacts
 from pdsearch.search.optuna_backend.ledger import Ledger
-from pdsearch.specs import Json
 
 SPACE = """
 study: scripted
@@ -67,14 +66,9 @@ def answers(job: Job) -> Generator[Event, None, None]:
         + abs(params.get("prune.ratio", 0.36) - 0.59) / 5
     )
     value, epochs = math.exp(-distance), job.spec.distill.recipe.epochs
-    student: dict[str, Json] = {"model": "convnet_s", "options": {}, "params": 2000, "flops": 1}
-    teacher: dict[str, Json] = {
-        "key": "0" * 64,
-        "config": "0" * 64,
-        "model": "convnet_l",
-        "method": params["prune.method"],
-        "val_accuracy": 0.9,
-    }
+    student = StudentFacts(model="convnet_s", params=2000, flops=1)
+    key, method = "0" * 64, params["prune.method"]
+    teacher = TeacherFacts(key=key, config=key, model="convnet_l", method=method, val_accuracy=0.9)
     yield Ready(teacher, student, (), {}, "", "cpu")
     for epoch in range(1, epochs + 1):
         yield Report(epoch, epochs, value * epoch / epochs, 1.0)

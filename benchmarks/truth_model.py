@@ -29,9 +29,10 @@ from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.statistics import EQUAL, METHODS
 from pdsearch.analysis.study_table import Row, StudyTable, row_from_record
+from pdsearch.protocol import StudentFacts, TeacherFacts
 from pdsearch.records.codec import encode, pack
 from pdsearch.records.study_record import UNKNOWN_SPACE, StudyRecord
-from pdsearch.records.trial_record import StudentFacts, TeacherFacts, TrialRecord
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.specs import (
     DataSpec,
     DistillSpec,

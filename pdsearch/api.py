@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdsearch.analysis.arrow_tables import as_arrow, epochs_as_arrow
+from pdsearch.analysis.forms import as_arrow, epochs_as_arrow
 from pdsearch.analysis.ranked import Ranked, Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import read_study

@@ -210,6 +210,10 @@ class Aims:
         best = weighed(values[first.metric], first.goal) if first.metric in values else -math.inf
         return best, values.get(VAL_ACCURACY, -math.inf)
 
+    def standing(self, epochs: int, values: Mapping[str, float]) -> tuple[int, tuple[float, ...]]:
+        """Return the sort key of trials of a search, greater is better: the epochs they reached, then their merit."""
+        return epochs, self.merit(values)
+
     def distance(self, values: Mapping[str, float]) -> tuple[int, float]:
         """Return the distance from feasibility: number of broken constraints, and excess relative to their bounds."""
         found = self.broken(values)

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.objectives import Aims, Constraint
+from pdsearch.records.codec import decode, encode
 from pdsearch.records.students import StudentKind
-from pdsearch.specs import Json, TrialSpec
+from pdsearch.specs import Json, TrialSpec, canonical_json
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,80 @@ class Use:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class TeacherFacts:
+    """Facts of a trial's teacher.
+
+    Args:
+        key: Key of its artifact.
+        config: Key of its configuration without the seed.
+        model: Its architecture.
+        seed: Seed of its training.
+        val_accuracy: In [0, 1]; None without validation images.
+        params: Weights of the dense teacher.
+        prunable: Those of them that the method may remove; None where it was not pruned, and in earlier records.
+        remaining: Those of the prunable ones that are left; None where it was not pruned.
+        sparsity: Achieved share of prunable weights that are zero, in [0, 1).
+        rounds: Number of pruning rounds.
+        method: Pruning method; this and all that follow are None for an unpruned teacher.
+        ratio: Requested share, in (0, 1).
+        schedule: Schedule of the ratio over the rounds.
+        recovery: Training after each round.
+        scope: Set of weights within which scores were compared.
+        at: The weights pruning started from.
+    """
+
+    extensible: ClassVar[bool] = True
+    key: str
+    config: str
+    model: str
+    seed: int = 0
+    val_accuracy: float | None = None
+    params: int | None = None
+    prunable: int | None = None
+    remaining: int | None = None
+    sparsity: float = 0.0
+    rounds: int = 0
+    method: str | None = None
+    ratio: float | None = None
+    schedule: str | None = None
+    recovery: str | None = None
+    scope: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentFacts:
+    """Facts of a trial's student, as it was built.
+
+    Args:
+        model: Its architecture.
+        options: Further arguments of the model.
+        params: Its weights.
+        flops: Floating-point operations for one image.
+        widths: Layers narrower than the model's, by the name of their weight: channels, and those of the model.
+        artifact: Key of its trained weights; None where its training did not finish.
+    """
+
+    extensible: ClassVar[bool] = True
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    params: int | None = None
+    flops: int | None = None
+    widths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    artifact: str | None = None
+
+    @property
+    def built(self) -> StudentKind:
+        """What decides with which others it is compared."""
+        return StudentKind(self.model, self.params, canonical_json(encode([self.options, self.widths])))
+
+    def as_built(self) -> dict[str, Json]:
+        """Return them as JSON values, without what its training adds, and without widths where no layer is narrower."""
+        form: dict[str, Json] = encode(self)
+        return {name: form[name] for name in form if name != "artifact" and (name != "widths" or self.widths)}
+
+
 @dataclass(frozen=True)
 class Ready:
     """Teacher and student are ready and distillation begins; carries the facts of both for the record.
@@ -53,8 +128,8 @@ class Ready:
         device: Device it runs on.
     """
 
-    teacher: Mapping[str, Json] | None
-    student: Mapping[str, Json]
+    teacher: TeacherFacts | None
+    student: StudentFacts
     artifacts: tuple[Use, ...] = ()
     epochs: Mapping[str, int] = field(default_factory=dict)
     host: str = ""
@@ -109,12 +184,16 @@ _KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Progres
 
 def event_to_json(event: Event) -> dict[str, object]:
     """Return an event as plain JSON values, with its kind under "event"."""
-    return {"event": type(event).__name__.lower(), **dataclasses.asdict(event)}
+    student = {"student": event.student.as_built()} if isinstance(event, Ready) else {}
+    return {"event": type(event).__name__.lower(), **dataclasses.asdict(event), **student}
 
 
 def event_from_json(value: Mapping[str, Any]) -> Event:
     """Rebuild an event from `event_to_json`."""
     fields = {name: item for name, item in value.items() if name != "event"}
+    if value["event"] == "ready":
+        fields["teacher"] = fields["teacher"] and decode(TeacherFacts, fields["teacher"])
+        fields["student"] = decode(StudentFacts, fields["student"])
     if "artifacts" in fields:
         fields["artifacts"] = tuple(Use(**use) for use in fields["artifacts"])
     event: Event = _KINDS[value["event"]](**fields)

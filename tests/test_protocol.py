@@ -14,6 +14,8 @@ from pdsearch.protocol import (
     Progress,
     Ready,
     Report,
+    StudentFacts,
+    TeacherFacts,
     Use,
     event_from_json,
     event_to_json,
@@ -26,8 +28,15 @@ USE = Use("teacher", "a" * 64, True, 1.5)
 EVENTS: list[Event] = [
     Progress("teacher"),
     Progress("prune", "round 1 of 2", 3, 6, 0.75),
-    Ready({"key": "k"}, {"params": 900}, (USE,), {"teacher": 2}, "here", "cpu"),
-    Ready(None, {}),
+    Ready(
+        TeacherFacts(key="k", config="c", model="m", sparsity=0.5),
+        StudentFacts(model="m", options={"width": 2}, params=900, widths={"w": (2, 8)}),
+        (USE,),
+        {"teacher": 2},
+        "here",
+        "cpu",
+    ),
+    Ready(None, StudentFacts(model="m")),
     Report(1, 4, 0.5, 2.25),
     Outcome(
         "complete",

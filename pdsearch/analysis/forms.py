@@ -1,18 +1,25 @@
-"""Rankings and fronts in the forms that are written to files and read by programs: Markdown, CSV, JSON."""
+"""Forms that are written to files and read by programs: rankings and fronts as Markdown, CSV, JSON, trials as Arrow."""
 
 import csv
 import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate
-from pdsearch.analysis.study_table import Row
+from pdsearch.analysis.study_table import COLUMNS, Row, StudyTable, searched_values
 from pdsearch.analysis.tables import front_as_table, markdown, tables_by_student
+from pdsearch.io.durable import storage_errors
 from pdsearch.records.codec import encode
+from pdsearch.records.study_record import SearchedParameter
+from pdsearch.specs import Json
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def as_markdown(ranking: Ranking) -> str:
@@ -140,3 +147,105 @@ def _flat(row: Ranked) -> dict[str, object]:
 
 def _dumped(value: object) -> str:
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+EPOCH_COLUMNS: Mapping[str, tuple[str, bool, str]] = {
+    "id": ("str", False, "Name of the record, as in results.parquet."),
+    "kind": ("str", False, "`search`, `baseline` or `confirm`."),
+    "epoch": ("int", False, "Epoch of distillation, from 1."),
+    "epochs": ("int", False, "Epochs planned."),
+    "val_accuracy": ("float", True, "Validation accuracy of the student after it, in [0, 1]."),
+    "loss": ("float", False, "Mean loss over the epoch, in nats."),
+}
+"""Column of the table of epochs -> type, nullable, description."""
+
+
+def as_arrow(study: StudyTable) -> "pyarrow.Table":
+    """Return a study's trials as an Arrow table: the columns of `Row`, then one for each searched parameter.
+
+    A parameter's column has its dotted name, and the type of its values: string, int64, float64 or bool; a choice that
+    is a list is its JSON text. docs/results_schema.md has the columns.
+    """
+    import pyarrow  # slow to import, and nothing else here needs it
+
+    searched = study.about.space.searched
+    fields = [
+        pyarrow.field(name, _types()[kind], nullable)
+        for name, kind, nullable, _ in [
+            *row_columns(),
+            *((n, _type(p), True, "") for n, p in searched.items()),
+        ]
+    ]
+    texts = {name for name, parameter in searched.items() if _type(parameter) == "str"}
+    rows = [row.cells() | _typed(searched_values(row, searched), texts) for row in study.rows]
+    return pyarrow.Table.from_pylist(rows, pyarrow.schema(fields))
+
+
+def _typed(values: Mapping[str, Json], texts: set[str]) -> dict[str, Json]:
+    return {
+        name: json.dumps(value)
+        if name in texts and value is not None and not isinstance(value, str)
+        else value
+        for name, value in values.items()
+    }
+
+
+def _type(parameter: SearchedParameter) -> str:
+    values = parameter.choices or (parameter.low, parameter.high)
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int}:
+        return "int"
+    return "float" if kinds <= {int, float} else "str"
+
+
+def _types() -> dict[str, object]:
+    import pyarrow
+
+    return {
+        "str": pyarrow.string(),
+        "int": pyarrow.int64(),
+        "float": pyarrow.float64(),
+        "bool": pyarrow.bool_(),
+    }
+
+
+def epochs_as_arrow(study: StudyTable) -> "pyarrow.Table":
+    """Return all reports of a study's trials as an Arrow table, one row an epoch (`EPOCH_COLUMNS`)."""
+    import pyarrow
+
+    fields = [pyarrow.field(name, _types()[kind], null) for name, (kind, null, _) in EPOCH_COLUMNS.items()]
+    rows = [
+        {"id": row.id, "kind": row.kind, **dataclasses.asdict(report)}
+        for row in study.rows
+        for report in row.record.reports
+    ]
+    return pyarrow.Table.from_pylist(rows, pyarrow.schema(fields))
+
+
+def write_parquet(table: "pyarrow.Table", path: Path) -> None:
+    """Write a table as one Parquet file, replacing an older one atomically.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    import pyarrow.parquet
+
+    draft = path.with_name(f".{path.name}.tmp")
+    with storage_errors(path):
+        try:
+            pyarrow.parquet.write_table(table, draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def row_columns() -> list[tuple[str, str, bool, str]]:
+    """Return (name, type, nullable, description) of every column of `Row`."""
+    hints = get_type_hints(Row)
+    found = []
+    for name, about in COLUMNS.items():
+        kinds = [kind.__name__ for kind in getattr(hints[name], "__args__", (hints[name],))]
+        found.append((name, kinds[0], "NoneType" in kinds, about["doc"]))
+    return found

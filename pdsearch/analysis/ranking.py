@@ -73,7 +73,8 @@ def rank_teachers(study: StudyTable) -> Ranking:
     ]
     seen = {group.line for group in best}
     waiting = [_unconfirmed(rows, aims, line[1]) for line, rows in trials.items() if line not in seen]
-    waiting.sort(key=lambda row: (-row.rung, *_worst_first(aims.merit(row.best.record.values)), row.best.id))
+    waiting.sort(key=lambda row: row.best.id)
+    waiting.sort(key=lambda row: aims.standing(row.rung, row.best.record.values), reverse=True)
     lines = [*confirmed, *waiting]
     rows = unique_labels(lines, several=len({line.student for line in lines}) > 1)
     corrected = {metric: found for metric, (_, found) in gains.items()}
@@ -162,7 +163,7 @@ def _leading(trials: Iterable[Row], aims: Aims) -> Row:
     """Return the best trial of those that reached most epochs, as the finalists are chosen; the first of equals."""
     return max(
         sorted(trials, key=lambda row: (row.kind != "search", row.id)),
-        key=lambda row: (row.epochs, aims.merit(row.record.values)),
+        key=lambda row: aims.standing(row.epochs, row.record.values),
     )
 
 

@@ -1,6 +1,7 @@
 """Table of a study's finished trials: rows from its records."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -233,6 +234,42 @@ def setting_of(spec: Mapping[str, Any]) -> str:
             }
         kept[name] = value
     return digest(kept)
+
+
+_RECIPES = {"teacher": "teacher", "recover": "prune", "distill": "distill"}
+"""Recipe of a space file -> section of a specification that holds it."""
+
+
+def searched_values(row: Row, names: Mapping[str, object]) -> dict[str, Json]:
+    """Return the values of a study's searched parameters in one trial, a confirmation or a baseline as well.
+
+    Args:
+        row: The trial.
+        names: Names of the searched parameters.
+
+    Returns:
+        A value for each name; None where the parameter does not count in that trial.
+    """
+    sampled, spec = json.loads(row.params), json.loads(row.spec)
+    return {name: sampled[name] if name in sampled else _named_value(spec, name) for name in names}
+
+
+def _named_value(spec: Mapping[str, Any], name: str) -> Json:
+    head, _, field = name.partition(".")
+    if head == "train":
+        recipe, _, field = field.partition(".")
+        found = (spec.get(_RECIPES.get(recipe, "")) or {}).get("recipe")
+        return (found or {}).get(field)
+    section = spec.get(head)
+    if section is None:
+        return "none" if name == "prune.method" else None
+    group, _, member = field.partition(".")
+    value = dict(section[group]).get(member) if member else section.get(field, _part(section, field))
+    return None if head == "prune" and group == "recipe" else value
+
+
+def _part(section: Mapping[str, Any], field: str) -> Json:
+    return dict(section.get("params") or ()).get(field)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pdsearch.analysis.arrow_tables import as_arrow, epochs_as_arrow, write_parquet
 from pdsearch.analysis.display_names import several
 from pdsearch.analysis.footnotes import shortfall
+from pdsearch.analysis.forms import as_arrow, epochs_as_arrow, write_parquet
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline

@@ -163,7 +163,7 @@ def distilled_student(
                 yield event
         meta: dict[str, Json] = {
             "reports": [[r.epoch, r.epochs, r.val_accuracy, r.loss] for r in reported],
-            **student.facts(),
+            **student.facts().as_built(),
         }
         return Made(network_tensors(student.model), meta)
 

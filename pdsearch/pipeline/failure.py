@@ -1,20 +1,27 @@
-"""Reasons of failed trials, one line for the record and a traceback in a log beside it; the watchdog of stuck ones."""
+"""Reasons of failed trials, one line for the record and a traceback in a log beside it; the watchdog of stuck ones.
+
+Where an error comes from own code, the reason names the field that names it.
+"""
 
 import errno
 import faulthandler
+import os
 import re
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import IO, TypeVar
 
+from pdsearch.distillation.registry import losses
 from pdsearch.errors import PdsearchError, redacted
 from pdsearch.io import Place, replace
 from pdsearch.io.durable import storage_errors
-from pdsearch.pipeline.own_code import blamed
+from pdsearch.models import models
+from pdsearch.pruning.registry import methods
+from pdsearch.registry import AnyRegistry
 from pdsearch.specs import TrialSpec
-from pdsearch.user_code import place_of, user_lines
+from pdsearch.user_code import causes, place_of, source_file, user_lines
 
 HUNG = "hung: no sign of life for search.trial_timeout"
 
@@ -94,7 +101,7 @@ def _blaming(error: BaseException, words: str, spec: TrialSpec) -> str:
     named = isinstance(error, PdsearchError) and "." in (error.where or "")  # A section alone names no part.
     if named or (is_infrastructure(words) and not user_lines(error)):
         return words
-    part = blamed(error, spec)
+    part = _blamed(error, spec)
     field, _, value = part.partition(": ")
     return (
         f"{field}: {words}"
@@ -125,6 +132,88 @@ def _words(error: BaseException) -> str:
     if isinstance(error, PdsearchError):
         what = f"{error.where}: {error.what}" if error.where else error.what
     return what + place_of(error)
+
+
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
+LOSS, STUDENT, TEACHER, METHOD = "distill.loss", "student.model", "teacher.model", "prune.method"
+CALLS = {
+    "distillation/": (LOSS,),
+    "pruning/": (METHOD,),
+    "pipeline/distill.py _live": (TEACHER,),
+    "pipeline/distill.py": (LOSS, STUDENT),
+    "pipeline/student.py": (STUDENT,),
+    "pipeline/prune.py": (TEACHER,),
+    "pipeline/teacher.py": (TEACHER,),
+}
+"""Files of pdsearch, some with a function, and the fields whose parts they call; the first that fits counts."""
+
+NETWORKS_ONLY = ("pipeline/networks.py", "training/evaluate.py")
+"""Files that call a network, and never a loss."""
+
+
+def _blamed(error: BaseException, spec: TrialSpec) -> str:
+    """Return the field and the value of the own code from which an error of a trial came, as `FIELD: VALUE`.
+
+    That is the part in whose file it was raised; where several are in one file, or it was raised elsewhere, the part
+    that was being called. Several that may be it are joined by "or"; "" if none may.
+
+    Args:
+        error: What was raised.
+        spec: The trial.
+    """
+    parts = dict(_own_parts(spec))
+    # An error that was raised from another has the frames outside of that one.
+    chain = causes(error) if parts else []
+    codes = [
+        frame.f_code
+        for one in reversed(chain)
+        for frame, _ in reversed([*traceback.walk_tb(one.__traceback__)])
+    ]
+    called = [
+        group
+        for code in codes
+        for group in _called(code.co_filename, code.co_name, codes)
+        if {*group} & {*parts}
+    ]
+    for code in codes:
+        of_file = [field for field, (_, file) in parts.items() if file == os.path.abspath(code.co_filename)]
+        if of_file:
+            top = code.co_qualname.partition(".")[0]
+            named = [field for field in of_file if parts[field][0].rpartition(":")[2] == top] or of_file
+            calling = next((both for group in called if (both := [f for f in named if f in group])), named)
+            return _listed(calling, parts)
+    return _listed([field for field in next(iter(called), ()) if field in parts], parts)
+
+
+def _own_parts(spec: TrialSpec) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the field of each part of the user's, with its value and its file."""
+    named: list[tuple[str, AnyRegistry, str]] = [
+        (TEACHER, models, spec.teacher.model),
+        (STUDENT, models, spec.student.model),
+        (LOSS, losses, spec.distill.loss),
+        *([(METHOD, methods, spec.prune.method)] if spec.prune else []),
+    ]
+    for field, registry, name in named:
+        own = registry.own_name(name) if name in registry else None
+        if own is not None:
+            yield field, (name, source_file(own))
+
+
+def _called(file: str, function: str, codes: list[CodeType]) -> Iterator[tuple[str, ...]]:
+    """Yield the fields of the parts that a function of pdsearch calls."""
+    if not file.startswith(PACKAGE):
+        return
+    place = f"{file.removeprefix(PACKAGE).replace(os.sep, '/')} {function}"
+    fields = next((fields for start, fields in CALLS.items() if place.startswith(start)), ())
+    if fields:
+        network = any(
+            code.co_filename.startswith(tuple(PACKAGE + name for name in NETWORKS_ONLY)) for code in codes
+        )
+        yield tuple(field for field in fields if not (network and field == LOSS and len(fields) > 1))
+
+
+def _listed(fields: list[str], parts: dict[str, tuple[str, str]]) -> str:
+    return " or ".join(f"{field}: {parts[field][0]}" for field in fields)
 
 
 E = TypeVar("E")

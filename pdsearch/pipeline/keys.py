@@ -1,17 +1,22 @@
-"""Cache keys of each stage's result: pure functions of the specification; no results are loaded or computed.
+"""Cache keys of each stage's result, from the specification alone, and the hashes of the user's own code in them.
 
 Keys are chained: a student's includes its teacher's, a pruning round's that of the round before, and all include the
 data's. So trials, of any study, share all the results they have in common.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pdsearch.artifacts import stage_key
 from pdsearch.data.options import keyed_options
 from pdsearch.distillation.registry import losses
+from pdsearch.errors import ConfigError
+from pdsearch.models import models
 from pdsearch.pruning import targets
 from pdsearch.pruning.registry import methods
+from pdsearch.registry import AnyRegistry
 from pdsearch.specs import AtInit, DataSpec, Json, NoRecovery, PruneSpec, Rewind, TrialSpec, digest, keyed
+from pdsearch.user_code import source_hash
 
 STAGE_VERSIONS = {
     "data": 1,
@@ -114,6 +119,44 @@ def needs_teacher(spec: TrialSpec) -> bool:
     """
     shapes = spec.student.model == "from_teacher" and not (spec.student.is_kept and spec.prune is None)
     return losses.get(spec.distill.loss).needs_teacher or shapes
+
+
+def recoded(spec: TrialSpec, code: Callable[[AnyRegistry, str, str], str]) -> TrialSpec:
+    """Return a trial with other hashes of its own code.
+
+    Args:
+        spec: The trial.
+        code: Called with the registry, the name and the present hash of each part; the hash is "" for one of pdsearch.
+    """
+
+    def pruned(prune: PruneSpec | None) -> PruneSpec | None:
+        return prune and replace(prune, code=code(methods, prune.method, prune.code))
+
+    teacher, student, distill = spec.teacher, spec.student, spec.distill
+    return replace(
+        spec,
+        teacher=replace(teacher, code=code(models, teacher.model, teacher.code)),
+        prune=pruned(spec.prune),
+        student=replace(student, code=code(models, student.model, student.code), start=pruned(student.start)),
+        distill=replace(distill, code=code(losses, distill.loss, distill.code)),
+    )
+
+
+def check_own_code(spec: TrialSpec) -> None:
+    """Refuse a trial whose models, methods or loss have other source code here than where the study was opened.
+
+    Raises:
+        ConfigError: A file differs, or cannot be imported here.
+    """
+
+    def checked(registry: AnyRegistry, name: str, code: str) -> str:
+        own = registry.own_name(name) if code else None
+        if code and (own is None or source_hash(own) != code):
+            hint = "give every node the same file, e.g. by `ray job submit --working-dir`"
+            raise ConfigError("its file is not the one the study was opened with", where=name, hint=hint)
+        return code
+
+    recoded(spec, checked)
 
 
 def _start_key(spec: TrialSpec, prune: PruneSpec) -> str:

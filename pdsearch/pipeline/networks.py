@@ -33,7 +33,9 @@ from pdsearch.models.features import logits_and_features
 from pdsearch.pipeline.cache import tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import teacher_config
+from pdsearch.protocol import TeacherFacts
 from pdsearch.pruning import Mask, rebuild
+from pdsearch.records.codec import decode
 from pdsearch.specs import Json, Params, TrialSpec
 from pdsearch.training.evaluate import check_finite, logits, right
 
@@ -61,23 +63,24 @@ class Teacher:
     mask: Mask | None
     meta: Mapping[str, Json]
 
-    def facts(self, spec: TrialSpec) -> dict[str, Json]:
+    def facts(self, spec: TrialSpec) -> TeacherFacts:
         """Return its facts for the record of a trial."""
-        facts: dict[str, Json] = {
+        measured = {
+            name: self.meta[name] for name in ("prunable", "remaining", "sparsity") if name in self.meta
+        }
+        names = ("method", "ratio", "schedule", "recovery", "scope", "at") if spec.prune else ()
+        facts = {
             "key": self.key,
             "config": teacher_config(spec),
             "model": spec.teacher.model,
             "seed": spec.teacher.seed,
             "val_accuracy": self.meta["val_accuracy"],
             "params": self.meta.get("weights") or count_params(self.model),
-            "prunable": self.meta.get("prunable"),
-            "remaining": self.meta.get("remaining"),
-            "sparsity": self.meta.get("sparsity", 0.0),
             "rounds": self.meta.get("round", 0),
+            **measured,
+            **{name: getattr(spec.prune, name) for name in names},
         }
-        prune = spec.prune
-        names = ("method", "ratio", "schedule", "recovery", "scope", "at")
-        return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+        return decode(TeacherFacts, facts)
 
 
 def blank(name: str, options: Params, data: Dataset, seed: int) -> nn.Module:

@@ -19,12 +19,11 @@ from pdsearch.models import (
 )
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import Teacher, an_image, blank, untrained
+from pdsearch.protocol import StudentFacts
 from pdsearch.pruning import find_channels, implied_widths, kept_channels, kept_part, narrow
 from pdsearch.pruning.registry import methods
-from pdsearch.records.codec import decode, encode
 from pdsearch.records.students import StudentKind
-from pdsearch.records.trial_record import StudentFacts
-from pdsearch.specs import Json, StudentSpec, TrialSpec
+from pdsearch.specs import StudentSpec, TrialSpec
 
 FROM_TEACHER = "from_teacher"
 
@@ -47,16 +46,15 @@ class Student:
     flops: int = field(default=0)
     whole: Mapping[str, int] = field(default_factory=dict)
 
-    def facts(self) -> dict[str, Json]:
+    def facts(self) -> StudentFacts:
         """Return its facts for the record."""
-        widths: dict[str, Json] = {name: [width, self.whole[name]] for name, width in self.shape.widths}
-        return {
-            "model": self.shape.model,
-            "options": {name: encode(value) for name, value in self.shape.options},
-            "params": self.params,
-            "flops": self.flops,
-            **({"widths": widths} if widths else {}),
-        }
+        return StudentFacts(
+            model=self.shape.model,
+            options=dict(self.shape.options),
+            params=self.params,
+            flops=self.flops,
+            widths={name: (width, self.whole[name]) for name, width in self.shape.widths},
+        )
 
     def check_is(self, expected: StudentKind) -> None:
         """Refuse a student of another shape than the trial's that it confirms.
@@ -64,7 +62,7 @@ class Student:
         A pruned teacher that was removed is built again under its key, and another version, or the last bits of another
         machine, may leave other channels of it.
         """
-        if decode(StudentFacts, self.facts()).built != expected:
+        if self.facts().built != expected:
             what = (
                 f"its teacher was pruned again and leaves a student of {self.params:,} weights, not the one"
             )

@@ -16,7 +16,6 @@ from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.distill import distilled_student
 from pdsearch.pipeline.failure import HUNG, Watchdog, failure_reason, is_out_of_gpu_memory, write_log
 from pdsearch.pipeline.networks import Teacher, answers_right, measure_accuracy
-from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.pipeline.prune import teacher as teacher_of
 from pdsearch.pipeline.student import Student, latency_of
 from pdsearch.pipeline.student import student as student_of
@@ -122,7 +121,7 @@ def _attempts(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
 
 
 def _perform(job: Job, site: WorkerContext) -> Generator[Event, None, Outcome]:
-    check_own_code(job.spec)
+    keys.check_own_code(job.spec)
     if job.kind == "teacher":
         return (yield from _teacher_only(job.spec, site))
     trial = run_trial(

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
-from pdsearch.protocol import Report, Use
+from pdsearch.protocol import Report, StudentFacts, TeacherFacts, Use
 from pdsearch.records.codec import DecodeError, decode, encode, unpack
-from pdsearch.records.students import StudentKind
-from pdsearch.specs import TrialSpec, canonical_json
+from pdsearch.specs import TrialSpec
 
 FORMAT = 2
 """Format of study.json and of every record; a version reads this one and all before it."""
@@ -54,75 +53,6 @@ class AskedRecord:
     params: Mapping[str, Any]
     spec: TrialSpec
     asked_at: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TeacherFacts:
-    """Facts of a trial's teacher.
-
-    Args:
-        key: Key of its artifact.
-        config: Key of its configuration without the seed.
-        model: Its architecture.
-        seed: Seed of its training.
-        val_accuracy: In [0, 1]; None without validation images.
-        params: Weights of the dense teacher.
-        prunable: Those of them that the method may remove; None where it was not pruned, and in earlier records.
-        remaining: Those of the prunable ones that are left; None where it was not pruned.
-        sparsity: Achieved share of prunable weights that are zero, in [0, 1).
-        rounds: Number of pruning rounds.
-        method: Pruning method; this and all that follow are None for an unpruned teacher.
-        ratio: Requested share, in (0, 1).
-        schedule: Schedule of the ratio over the rounds.
-        recovery: Training after each round.
-        scope: Set of weights within which scores were compared.
-        at: The weights pruning started from.
-    """
-
-    extensible: ClassVar[bool] = True
-    key: str
-    config: str
-    model: str
-    seed: int = 0
-    val_accuracy: float | None = None
-    params: int | None = None
-    prunable: int | None = None
-    remaining: int | None = None
-    sparsity: float = 0.0
-    rounds: int = 0
-    method: str | None = None
-    ratio: float | None = None
-    schedule: str | None = None
-    recovery: str | None = None
-    scope: str | None = None
-    at: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudentFacts:
-    """Facts of a trial's student, as it was built.
-
-    Args:
-        model: Its architecture.
-        options: Further arguments of the model.
-        params: Its weights.
-        flops: Floating-point operations for one image.
-        widths: Layers narrower than the model's, by the name of their weight: channels, and those of the model.
-        artifact: Key of its trained weights; None where its training did not finish.
-    """
-
-    extensible: ClassVar[bool] = True
-    model: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    params: int | None = None
-    flops: int | None = None
-    widths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    artifact: str | None = None
-
-    @property
-    def built(self) -> StudentKind:
-        """What decides with which others it is compared."""
-        return StudentKind(self.model, self.params, canonical_json(encode([self.options, self.widths])))
 
 
 @dataclass(frozen=True)

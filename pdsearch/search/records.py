@@ -27,7 +27,6 @@ from pdsearch.io.record_files import (
 from pdsearch.objectives import Aims
 from pdsearch.pipeline.keys import config_key
 from pdsearch.protocol import Event, Job, Outcome, Ready, Report
-from pdsearch.records.codec import decode
 from pdsearch.records.study_record import UNKNOWN_SPACE, StudySpace
 from pdsearch.records.trial_record import (
     AskedRecord,
@@ -35,8 +34,6 @@ from pdsearch.records.trial_record import (
     Kind,
     RetryRecord,
     State,
-    StudentFacts,
-    TeacherFacts,
     TrialRecord,
     counted,
     record_to_json,
@@ -85,22 +82,21 @@ class Live:
 
     def _stopped(self, outcome: Outcome) -> Outcome:
         """Return what the driver knows of a trial it stopped: the worker is not asked."""
-        ready = self.ready or Ready(None, {})
+        ready = self.ready
         return dataclasses.replace(
             outcome,
             values=self._values(),
-            artifacts=ready.artifacts,
-            epochs={**ready.epochs, "distill": len(self.reports)},
+            artifacts=ready.artifacts if ready else (),
+            epochs={**(ready.epochs if ready else {}), "distill": len(self.reports)},
             seconds=round(time.monotonic() - self.began, 3),
-            host=ready.host,
-            device=ready.device,
+            host=ready.host if ready else "",
+            device=ready.device if ready else "",
         )
 
     def _values(self) -> dict[str, float]:
-        static = self.ready.student if self.ready else {}
-        values = {
-            f"student.{name}": float(str(static[name])) for name in ("params", "flops") if name in static
-        }
+        student = self.ready and self.ready.student
+        known = {"params": student.params, "flops": student.flops} if student else {}
+        values = {f"student.{name}": float(value) for name, value in known.items() if value is not None}
         accuracies = [report.val_accuracy for report in self.reports if report.val_accuracy is not None]
         if not accuracies:
             return values
@@ -203,10 +199,8 @@ class Records:
             values=dict(outcome.values),
             test=None if outcome.test is None else dict(outcome.test),
             test_right=outcome.test_right,
-            teacher=None if ready is None or ready.teacher is None else decode(TeacherFacts, ready.teacher),
-            student=None
-            if ready is None or not ready.student
-            else decode(StudentFacts, {**ready.student, "artifact": outcome.student}),
+            teacher=ready.teacher if ready else None,
+            student=dataclasses.replace(ready.student, artifact=outcome.student) if ready else None,
             baselines=dict(job.baselines),
             artifacts=tuple(outcome.artifacts),
             cost=Cost(outcome.seconds, dict(outcome.epochs)),

@@ -11,8 +11,7 @@ from pdsearch.data.options import lasting_root
 from pdsearch.distillation.registry import losses
 from pdsearch.io.durable import from_home
 from pdsearch.models import lasting, models
-from pdsearch.pipeline.keys import config_key, student_key, teacher_config
-from pdsearch.pipeline.own_code import recoded
+from pdsearch.pipeline.keys import config_key, recoded, student_key, teacher_config
 from pdsearch.pruning.registry import methods
 from pdsearch.records.trial_record import AskedRecord, TrialRecord
 from pdsearch.registry import AnyRegistry

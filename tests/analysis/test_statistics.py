@@ -9,10 +9,11 @@ from scipy import stats
 from benchmarks.truth import measure
 from benchmarks.truth_model import Setting
 from pdsearch.analysis.crossed import combined, holm, moderated, spread
-from pdsearch.analysis.power import detectable_gain, forecast_lines
 from pdsearch.analysis.statistics import (
     Gain,
+    detectable_gain,
     estimates,
+    forecast_lines,
     improvement,
     marked,
     sample_of,

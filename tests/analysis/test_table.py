@@ -9,7 +9,7 @@ import pyarrow.compute
 import pyarrow.parquet
 import pytest
 
-from pdsearch.analysis.arrow_tables import (
+from pdsearch.analysis.forms import (
     EPOCH_COLUMNS,
     as_arrow,
     epochs_as_arrow,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pdsearch.observer import Observer
-from pdsearch.protocol import Job, Outcome, Progress, Ready, Report, Use
+from pdsearch.protocol import Job, Outcome, Progress, Ready, Report, StudentFacts, Use
 from pdsearch.records.trial_record import TrialRecord
 from tests.pipeline.digits import ALONE, DENSE, SPEC, distilled, job
 from tests.records.trial_records import finished, reports
@@ -38,7 +38,7 @@ def show(observer: Observer) -> None:
         spec = SPEC if number % 2 else DENSE
         trial = job(spec, id=f"search-{number:05d}", number=number, params={"distill.alpha": 0.5})
         observer.started(trial)
-        for event in (Ready(None, {}), Report(1, 2, 0.5, 1.0)):
+        for event in (Ready(None, StudentFacts(model="convnet_s")), Report(1, 2, 0.5, 1.0)):
             observer.event(trial, event)
         end(observer, trial, record(*ending))
     observer.phase("comparison", 0, 0)

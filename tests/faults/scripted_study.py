@@ -1,8 +1,9 @@
 """A study whose trials are scripted: the real ledger, records, leases and store, and no training."""
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from pdsearch.data.registry import sources
 from pdsearch.data.sources import digits
 from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
-from pdsearch.protocol import Event, Job, Outcome, Progress, Ready, Report, Use
+from pdsearch.protocol import Event, Job, Outcome, Progress, Ready, Report, StudentFacts, TeacherFacts, Use
+from pdsearch.search.planning.outcomes import unbuilt_teacher
 from pdsearch.search.preflight import opening
 from pdsearch.search.study import Study, open_as_driver
 from pdsearch.specs import Json, TrialSpec
@@ -76,7 +78,7 @@ class Worker:
             if job.kind == "teacher":
                 yield Outcome("complete", values={"teacher.val_accuracy": 0.9}, artifacts=tuple(uses))
                 return
-            yield Ready(_teacher(job.spec), {"model": "convnet_s", "params": 500, "flops": 9}, tuple(uses))
+            yield Ready(_teacher(job.spec), StudentFacts(model="convnet_s", params=500, flops=9), tuple(uses))
             reports = yield from self._student(job, uses)
         except ArithmeticError as error:
             yield Outcome("failed", str(error))
@@ -156,15 +158,10 @@ def _accuracy(key: str, epoch: int) -> float:
     return int(key[:6], 16) / 2**25 + epoch / 10
 
 
-def _teacher(spec: TrialSpec) -> Mapping[str, Json] | None:
+def _teacher(spec: TrialSpec) -> TeacherFacts | None:
     if not keys.needs_teacher(spec):
         return None
-    prune = spec.prune
-    facts: dict[str, Json] = {"key": keys.teacher_key(spec), "config": keys.teacher_config(spec)}
-    facts |= {"model": spec.teacher.model, "seed": spec.teacher.seed, "val_accuracy": 0.9, "params": 10}
-    facts |= {"remaining": 8, "sparsity": 0.2, "rounds": 1}
-    names = ("method", "ratio", "schedule", "recovery", "scope", "at")
-    return {**facts, **{name: getattr(prune, name) if prune else None for name in names}}
+    return replace(unbuilt_teacher(spec), val_accuracy=0.9, params=10, remaining=8, sparsity=0.2, rounds=1)
 
 
 def read(root: Path) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import torch
 
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io.durable import PAUSES_S
-from pdsearch.pipeline import own_code
+from pdsearch.pipeline import failure
 from pdsearch.pipeline import trial as patience
 from pdsearch.pipeline.failure import (
     HUNG,
@@ -227,9 +227,9 @@ def test_waiting_makes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert slept == []
 
 
-@pytest.mark.parametrize("place", [*own_code.CALLS, *own_code.NETWORKS_ONLY])
+@pytest.mark.parametrize("place", [*failure.CALLS, *failure.NETWORKS_ONLY])
 def test_the_places_that_call_own_code_are_there(place: str) -> None:
     file, _, function = place.partition(" ")
-    path = Path(own_code.PACKAGE) / file
+    path = Path(failure.PACKAGE) / file
     assert path.exists()
     assert not function or f"def {function}(" in path.read_text("utf-8")

@@ -12,6 +12,7 @@ from pdsearch.errors import ConfigError
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.keys import (
     STAGE_VERSIONS,
+    check_own_code,
     config_key,
     data_key,
     dense_key,
@@ -23,7 +24,6 @@ from pdsearch.pipeline.keys import (
     teacher_config,
     teacher_key,
 )
-from pdsearch.pipeline.own_code import check_own_code
 from pdsearch.records.codec import decode, encode
 from pdsearch.specs import Recipe, TrialSpec
 from pdsearch.user_code import source_hash
@@ -224,7 +224,7 @@ def test_a_student_is_shaped_from_one_s_own_teacher(author: Author, here: Worker
     spec = pruned(own(author.write()), method=method, ratio=0.36, params=(), code="")
     events, outcome = run(replace(spec, student=replace(spec.student, model="from_teacher", code="")), here)
     assert (outcome.state, outcome.reason) == ("complete", None)
-    options = facts(events).student["options"]
+    options = facts(events).student.options
     assert isinstance(options, dict)
     assert options["widths"] != [4, 6]
 

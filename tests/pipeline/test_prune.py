@@ -330,8 +330,7 @@ def test_a_student_shaped_by_a_smaller_teacher_has_its_widths(here: WorkerContex
     known = facts(run(spec, here)[0])
     _, shape = finish(teacher(spec, data(spec, here), here))
     assert known.teacher is not None
-    assert known.student["params"] == count_params(shape.model)
-    assert known.student["params"] != known.teacher["params"]
+    assert known.student.params == count_params(shape.model) != known.teacher.params
 
 
 @pytest.mark.parametrize("method", ["snip", "filter_l2"])

@@ -33,12 +33,8 @@ def test_its_facts_are_those_of_its_network(here: WorkerContext) -> None:
     found = student(ALONE, images, None, here)
     assert found.params == count_params(found.model)
     assert found.shape == ALONE.student
-    assert found.facts() == {
-        "model": "convnet_s",
-        "options": {},
-        "params": found.params,
-        "flops": found.flops,
-    }
+    facts = {"model": "convnet_s", "options": {}, "params": found.params, "flops": found.flops}
+    assert found.facts().as_built() == facts
     # First layer alone: 8x8 positions, 8 filters of 3x3, two operations each.
     assert found.flops > 8 * 8 * 8 * 9 * 2
 
@@ -65,9 +61,7 @@ def test_one_shaped_by_a_dense_teacher_is_as_large_and_by_a_pruned_one_no_larger
     smaller, _ = made(replace(pruned(ratio=0.9), student=SHAPED), here)
     assert smaller.params < same.params
     assert smaller.shape.model == "convnet_s"
-    assert smaller.facts()["options"] == {
-        name: list(value) if isinstance(value, tuple) else value for name, value in smaller.shape.options
-    }
+    assert smaller.facts().options == dict(smaller.shape.options)
 
 
 def test_one_that_is_to_be_shaped_needs_a_teacher(here: WorkerContext) -> None:
@@ -90,8 +84,8 @@ def plain(author: Author, method: str, init: str = "fresh") -> TrialSpec:
 def test_any_network_shapes_a_student(here: WorkerContext, author: Author, method: str, init: str) -> None:
     spec = plain(author, method, init=init)
     found, network = made(spec, here)
-    assert found.facts()["widths"] == {
-        name: [n, {"0.weight": 8, "3.weight": 12}[name]] for name, n in found.shape.widths
+    assert found.facts().widths == {
+        name: (n, {"0.weight": 8, "3.weight": 12}[name]) for name, n in found.shape.widths
     }
     assert found.params == sum(
         weight.numel() for weight in built(found.shape, data(spec, here), seed=0).parameters()
@@ -119,7 +113,7 @@ def test_a_stored_student_of_another_shape_is_not_taken_for_it(
     (ready,) = (event for event in events if isinstance(event, Ready))
     assert before.student == again.student == student_key(spec), "what is stored is used"
     assert now.state == "complete", now.reason
-    assert now.values["student.params"] == ready.student["params"] != before.values["student.params"]
+    assert now.values["student.params"] == ready.student.params != before.values["student.params"]
     assert now.student != before.student
     held = some(here.store.find("student", before.student))
     assert held.meta["params"] == before.values["student.params"], "earlier records keep theirs"

@@ -14,8 +14,6 @@ from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.trial import run_job
 from pdsearch.protocol import Event, Outcome
-from pdsearch.records.codec import decode
-from pdsearch.records.trial_record import StudentFacts
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.specs import StudentSpec, TrialSpec
 from tests.pipeline.digits import (
@@ -51,14 +49,10 @@ def test_a_trial_tells_teacher_student_epochs_and_costs(here: WorkerContext) -> 
     events, outcome = run(SPEC, here)
     known = facts(events)
     assert known.teacher is not None
-    assert known.teacher["key"] == keys.teacher_key(SPEC)
-    assert known.teacher["config"] == keys.teacher_config(SPEC)
-    assert (known.teacher["method"], known.teacher["ratio"], known.teacher["rounds"]) == (
-        "magnitude",
-        0.36,
-        2,
-    )
-    assert known.student["params"] == outcome.values["student.params"]
+    assert known.teacher.key == keys.teacher_key(SPEC)
+    assert known.teacher.config == keys.teacher_config(SPEC)
+    assert (known.teacher.method, known.teacher.ratio, known.teacher.rounds) == ("magnitude", 0.36, 2)
+    assert known.student.params == outcome.values["student.params"]
     assert events.index(known) < events.index(reports(events)[0])
     assert [report.epoch for report in reports(events)] == [1, 2]
     assert (outcome.state, outcome.test) == ("complete", None)
@@ -113,11 +107,8 @@ def test_a_student_alone_trains_no_teacher(here: WorkerContext) -> None:
 
 def test_an_unpruned_teacher_s_facts_have_no_pruning(here: WorkerContext) -> None:
     teacher = some(facts(run(DENSE, here)[0]).teacher)
-    assert [teacher[name] for name in ("method", "ratio", "schedule", "rounds", "sparsity")] == [
-        *[None] * 3,
-        0,
-        0.0,
-    ]
+    assert (teacher.method, teacher.ratio, teacher.schedule) == (None, None, None)
+    assert (teacher.rounds, teacher.sparsity) == (0, 0.0)
 
 
 def test_the_test_set_is_opened_only_where_it_may_be(here: WorkerContext) -> None:
@@ -145,13 +136,13 @@ def test_a_teacher_s_job_trains_the_dense_teacher_and_nothing_else(here: WorkerC
 def test_a_shaped_student_s_pair_is_built_from_its_record_alone(here: WorkerContext) -> None:
     spec = replace(pruned(ratio=0.9), student=StudentSpec("from_teacher"))
     events, _ = run(spec, here)
-    student = dict(facts(events).student)
-    record = finished(spec=spec, student=decode(StudentFacts, student))
+    student = facts(events).student
+    record = finished(spec=spec, student=student)
     shape = finalist_of(record).shape
     again, outcome = run(replace(DENSE, student=shape), here)
     assert outcome.state == "complete"
     assert facts(again).student == student
-    built = decode(StudentFacts, student).built
+    built = student.built
     assert run(spec, here, student=built)[1].state == "complete"
     # As of a teacher that was pruned again, by another version or with other last bits.
     _, refused = run(spec, here, student=replace(built, params=7))

@@ -13,10 +13,10 @@ import pytest
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.io.record_files import MOST_BYTES, read_asked, read_finished, read_retries, write_once
 from pdsearch.objectives import Objective
-from pdsearch.protocol import Use
+from pdsearch.protocol import TeacherFacts, Use
 from pdsearch.records.codec import DecodeError
 from pdsearch.records.study_record import SearchedParameter, StudySpace, check_fits
-from pdsearch.records.trial_record import FORMAT, TeacherFacts, record_to_json
+from pdsearch.records.trial_record import FORMAT, record_to_json
 from pdsearch.specs import Json
 from tests.records.trial_records import SPEC, asked, finished, reports
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pdsearch.protocol import Report
-from pdsearch.records.trial_record import AskedRecord, StudentFacts, TrialRecord
+from pdsearch.protocol import Report, StudentFacts
+from pdsearch.records.trial_record import AskedRecord, TrialRecord
 from pdsearch.specs import DataSpec, DistillSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 
 RECIPE = Recipe(epochs=3, lr=0.1)

@@ -12,15 +12,15 @@ from optuna.study import StudyDirection
 from pdsearch.config import Space, parse
 from pdsearch.observer import Observer
 from pdsearch.pipeline import keys
-from pdsearch.protocol import Event, Job, Outcome, Ready, Report, Use, Work
+from pdsearch.protocol import Event, Job, Outcome, Ready, Report, StudentFacts, Use, Work
 from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.optuna_backend.journal import open_journal
 from pdsearch.search.optuna_backend.ledger import Ledger
+from pdsearch.search.planning.outcomes import unbuilt_teacher
 from pdsearch.search.records import Records
 from pdsearch.search.resolved import Description
 from pdsearch.search.scheduler import Scheduler
 from pdsearch.search.study import open_as_driver
-from pdsearch.specs import Json
 from tests.some import some
 
 DESCRIBE = Description("f" * 64, "fp32", versions={})
@@ -62,16 +62,10 @@ def accuracy(job: Job) -> float:
 def ready(job: Job) -> Ready:
     """Facts of a teacher and a student as a worker gives them."""
     spec = job.spec
-    teacher: dict[str, Json] = {
-        "key": keys.teacher_key(spec),
-        "config": keys.teacher_config(spec),
-        "model": spec.teacher.model,
-        "method": spec.prune.method if spec.prune else None,
-        "ratio": spec.prune.ratio if spec.prune else None,
-    }
-    student: dict[str, Json] = {"model": spec.student.model, "options": {}, "params": 900, "flops": 9000}
+    teacher = unbuilt_teacher(spec) if keys.needs_teacher(spec) else None
+    student = StudentFacts(model=spec.student.model, params=900, flops=9000)
     used = (Use("data", "d" * 64, True, 1.0),)
-    return Ready(teacher if keys.needs_teacher(spec) else None, student, used, {"teacher": 2}, "here", "cpu")
+    return Ready(teacher, student, used, {"teacher": 2}, "here", "cpu")
 
 
 def reports(job: Job) -> list[Report]:

@@ -8,8 +8,8 @@ import pytest
 
 from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.pipeline.keys import config_key, student_key, teacher_config
-from pdsearch.protocol import Job
-from pdsearch.records.trial_record import State, StudentFacts, TrialRecord
+from pdsearch.protocol import Job, StudentFacts
+from pdsearch.records.trial_record import State, TrialRecord
 from pdsearch.search.confirmation.finalists import (
     Finalist,
     finalists,

@@ -10,7 +10,8 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import read_study
 from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.pipeline.keys import teacher_config
-from pdsearch.records.trial_record import TeacherFacts, TrialRecord
+from pdsearch.protocol import TeacherFacts
+from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.confirmation.fairness import leading_trials, most_trials, owed, short_of_trials
 from pdsearch.search.confirmation.finalists import leaders
 from pdsearch.search.overview import overview

@@ -12,10 +12,9 @@ from pdsearch.analysis.study_table import read_study
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.io.studies import Accept, description
-from pdsearch.pipeline.keys import student_key
-from pdsearch.pipeline.own_code import check_own_code
+from pdsearch.pipeline.keys import check_own_code, student_key
+from pdsearch.protocol import StudentFacts
 from pdsearch.records.study_record import StudyData, StudyRecord
-from pdsearch.records.trial_record import StudentFacts
 from pdsearch.search.confirmation.finalists import finalist_of
 from pdsearch.search.confirmation.jobs import alone, unpruned_spec
 from pdsearch.search.identity import changes_of, identify

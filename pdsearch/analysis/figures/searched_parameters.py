@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pdsearch.analysis.arrow_tables import searched_values
 from pdsearch.analysis.figures.style import (
     PADDED,
     Figure,
@@ -21,7 +20,7 @@ from pdsearch.analysis.figures.style import (
     trial_points,
 )
 from pdsearch.analysis.importance import Importances
-from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.analysis.study_table import Row, StudyTable, searched_values
 from pdsearch.records.study_record import SearchedParameter
 
 _MOST_LINES = 200

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pdsearch.analysis.arrow_tables import searched_values
-from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.analysis.study_table import Row, StudyTable, searched_values
 from pdsearch.objectives import VAL_ACCURACY, counts_as_trial
 from pdsearch.records.students import alike
 

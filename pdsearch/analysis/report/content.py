@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeAlias
 
-from pdsearch.analysis.arrow_tables import searched_values
 from pdsearch.analysis.display_names import of_what, several
 from pdsearch.analysis.figures import Figure, result_figures, search_figures, trial_points
 from pdsearch.analysis.figures.search import Spent, spent
@@ -18,7 +17,7 @@ from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import Ranking
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import Headline, headline
-from pdsearch.analysis.study_table import Row, StudyTable
+from pdsearch.analysis.study_table import Row, StudyTable, searched_values
 from pdsearch.analysis.tables import (
     Cells,
     Table,

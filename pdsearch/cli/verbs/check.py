@@ -85,7 +85,7 @@ def _plan(space: "Space") -> list[str]:
 
 def power(space: "Space") -> list[str]:
     """Return what gain the confirmation of a space can show."""
-    from pdsearch.analysis.power import forecast_lines
+    from pdsearch.analysis.statistics import forecast_lines
     from pdsearch.search.planning.disk import known_images
 
     if space.confirm is None:

@@ -39,7 +39,7 @@ def rank(
     ] = False,
 ) -> None:
     """Rank the teachers of a study by what their students achieve."""
-    from pdsearch.analysis.arrow_tables import as_arrow, write_parquet
+    from pdsearch.analysis.forms import as_arrow, write_parquet
     from pdsearch.analysis.pareto import pareto_front
     from pdsearch.analysis.ranking import rank_teachers
     from pdsearch.analysis.study_table import read_study

@@ -58,7 +58,7 @@ def leaders(
     best: dict[tuple[str, str], TrialRecord] = {}
 
     def rank(record: TrialRecord) -> tuple[int, tuple[float, ...]]:
-        return len(record.reports), aims.merit(record.values)
+        return aims.standing(len(record.reports), record.values)
 
     # In one order whatever they were read in, so that a tie is settled alike after a resume.
     for record in sorted(records, key=lambda record: (record.kind != "search", record.id)):

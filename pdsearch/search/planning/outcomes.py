@@ -5,7 +5,7 @@ much as theirs did; students have the sizes that theirs had.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from statistics import NormalDist, fmean, pstdev
 
@@ -13,11 +13,10 @@ from pdsearch.config import Space
 from pdsearch.config.catalog import FROM_TEACHER
 from pdsearch.objectives import VAL_ACCURACY
 from pdsearch.pipeline.keys import needs_teacher, starting, teacher_config, teacher_key
-from pdsearch.protocol import Job, Outcome, Ready, Report
+from pdsearch.protocol import Job, Outcome, Ready, Report, StudentFacts, TeacherFacts
 from pdsearch.pruning.registry import methods
-from pdsearch.records.codec import encode
 from pdsearch.records.trial_record import TrialRecord
-from pdsearch.specs import Json, Params, StudentSpec, TrialSpec, derive_seed
+from pdsearch.specs import Params, StudentSpec, TrialSpec, derive_seed
 
 DRAWS = 9
 """Draws of a plan, at most."""
@@ -75,16 +74,15 @@ class Outcomes:
             "complete", values=values | {limit.metric: limit.bound for limit in self._space.constraints}
         )
 
-    def _student(self, spec: TrialSpec) -> Mapping[str, Json]:
+    def _student(self, spec: TrialSpec) -> StudentFacts:
         shape = _shape(spec)
         if (known := self._shapes.get(repr(shape))) is not None:
             assert known.student is not None
-            return {**encode(known.student), "artifact": None}
+            return known.student
         options = dict(shape.options)
-        student: dict[str, Json] = {"model": shape.model, "options": options}
-        if LEFT in options:  # Students of about one size are ranked together.
-            student["params"] = round(self._full * options[LEFT])
-        return student
+        # Students of about one size are ranked together.
+        params = round(self._full * options[LEFT]) if LEFT in options else None
+        return StudentFacts(model=shape.model, options=options, params=params)
 
     def _normal(self, name: str) -> float:
         """Return a draw from the standard normal distribution."""
@@ -92,15 +90,15 @@ class Outcomes:
         return NormalDist().inv_cdf(min(max(share, 1e-6), 1 - 1e-6))
 
 
-def unbuilt_teacher(spec: TrialSpec) -> dict[str, Json]:
+def unbuilt_teacher(spec: TrialSpec) -> TeacherFacts:
     """Return the facts of a trial's teacher that are known before it is built."""
-    return {
-        "key": teacher_key(spec),
-        "config": teacher_config(spec),
-        "model": spec.teacher.model,
-        "method": spec.prune.method if spec.prune else None,
-        "ratio": spec.prune.ratio if spec.prune else None,
-    }
+    return TeacherFacts(
+        key=teacher_key(spec),
+        config=teacher_config(spec),
+        model=spec.teacher.model,
+        method=spec.prune.method if spec.prune else None,
+        ratio=spec.prune.ratio if spec.prune else None,
+    )
 
 
 class _Accuracies:
