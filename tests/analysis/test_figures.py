@@ -12,6 +12,7 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import StudyTable
 from tests.analysis.synthetic_studies import confirmed, record, study
 from tests.analysis.test_report import OBJECTIVES, RECORDS
+from tests.some import some
 
 FOUND = Importances((Importance("distill.temperature", 0.75), Importance("prune.method", 0.25)), 30, 0.5)
 SPACE = {
@@ -56,12 +57,9 @@ def test_students_are_dots_and_their_mean_has_its_interval(found: StudyTable) ->
     assert sorted(dots) == pytest.approx([65, 66, 67, 69, 70, 70, 71, 72, 74])
     means = {item["label"]: item for item in values(figure, 1) if item["images"] == "validation"}
     assert set(means) == {"magnitude 59%", "unpruned", "student alone"}
-    row = rank_teachers(found).rows[0]
-    assert row.val is not None
-    assert row.val.low is not None
-    assert (means["magnitude 59%"]["x"], means["magnitude 59%"]["low"]) == pytest.approx(
-        (100 * row.val.mean, 100 * row.val.low)
-    )
+    val = some(rank_teachers(found).rows[0].val)
+    ends = means["magnitude 59%"]["x"], means["magnitude 59%"]["low"]
+    assert ends == pytest.approx((100 * val.mean, 100 * some(val.low)))
 
 
 def test_dots_by_method_have_a_legend_that_says_which_is_which() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from pdsearch.analysis.footnotes import nearest_trial, shortfall
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import StudyTable
-from pdsearch.analysis.tables import show_gain
 from pdsearch.io.record_files import BrokenRecord
 from tests.analysis import synthetic_studies
 from tests.analysis.synthetic_studies import confirmed, record, study
@@ -40,13 +39,6 @@ def test_a_whole_study_has_nothing_to_excuse() -> None:
         "lacks",
     ):
         assert excuse not in text
-
-
-def test_a_gain_that_is_the_same_in_every_pair_is_said_to_prove_nothing() -> None:
-    records = [*confirmed("magnitude", [0.7, 0.71], test=0.0), *confirmed(None, [0.6, 0.61], test=0.0)]
-    ranking = rank_teachers(study(records))
-    assert "their spread is not known: vgg19_bn magnitude 59%" in "\n".join(ranking.footer)
-    assert show_gain(ranking.rows[0].gains_test["unpruned_same"]) == "+10.00 (all equal)"
 
 
 def test_what_ended_badly_is_counted() -> None:

@@ -47,11 +47,6 @@ def test_gains_say_which_accuracy_they_are_in(ranking: Ranking) -> None:
     assert "+10.00" in table.rows[0][2]
 
 
-def test_one_seed_shows_no_interval() -> None:
-    table = as_table(rank_teachers(study(confirmed("magnitude", [0.7]))))
-    assert table.rows[0][4:6] == ("70.00", "1 seed")
-
-
 def test_json_holds_every_number(ranking: Ranking) -> None:
     value = json.loads(as_json(ranking))
     assert [row["label"] for row in value["rows"]] == [row.label for row in ranking.rows]

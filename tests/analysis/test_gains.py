@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pdsearch.analysis.gains import Compared, Families, all_gains
-from pdsearch.analysis.groups import Group, Metric, confirmed_groups, role_of, search_trials
+from pdsearch.analysis.groups import Group, Metric, confirmed_groups, search_trials
 from pdsearch.analysis.statistics import Gain
 from pdsearch.objectives import Aims
 from tests.analysis.synthetic_studies import answered, confirmed, record, study
@@ -24,14 +24,6 @@ def _gains(best: list[Group], groups: list[Group] | None = None, metric: Metric 
 def _only(families: Families, question: str) -> Gain:
     (gain,) = families[question].values()
     return gain
-
-
-def test_pairs_are_by_seed() -> None:
-    groups = [*_groups(*confirmed("magnitude", [0.7, 0.9]), *confirmed(None, [0.6, 0.5])).values()]
-    families = _gains(groups)
-    assert _only(families, "unpruned_same").estimate.mean == pytest.approx((0.1 + 0.4) / 2)
-    assert _only(families, "unpruned_best").estimate.mean == pytest.approx((0.1 + 0.4) / 2)
-    assert {name for name, found in families.items() if found} == {"unpruned_same", "unpruned_best"}
 
 
 @pytest.mark.parametrize(
@@ -73,12 +65,6 @@ def test_only_complete_confirmation_counts() -> None:
     assert group.first.prune_method == "magnitude"
 
 
-def test_a_teacher_has_a_group_for_each_configuration() -> None:
-    rows = study([*confirmed(None, [0.7, 0.8]), *confirmed(None, [0.6], temperature=8.0)]).rows
-    assert sorted(len(group.rows) for group in confirmed_groups(rows)) == [1, 2]
-    assert len({group.teacher for group in confirmed_groups(rows)}) == 1
-
-
 def test_search_trials_are_those_that_reached_an_epoch() -> None:
     states = ("complete", "stopped", "failed", "infeasible")
     rows = study(
@@ -86,8 +72,3 @@ def test_search_trials_are_those_that_reached_an_epoch() -> None:
     ).rows
     (trials,) = search_trials(rows, Aims()).values()
     assert [row.state for row in trials] == ["complete", "stopped"]
-
-
-def test_roles() -> None:
-    rows = study([record(method, 0.5) for method in ("magnitude", None, "alone")]).rows
-    assert [role_of(row) for row in rows] == ["teacher", "unpruned", "alone"]

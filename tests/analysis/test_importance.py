@@ -2,12 +2,12 @@
 
 import random
 
-import numpy as np
 import pytest
 
 from pdsearch.analysis.importance import importances
 from pdsearch.analysis.study_table import Row
 from tests.analysis.synthetic_studies import record, row_of
+from tests.some import some
 
 
 def rows(count: int, *, noise: float = 0.0, effect: float = 0.2) -> list[Row]:
@@ -35,8 +35,7 @@ def test_what_decides_is_first_and_what_never_varied_is_left_out() -> None:
     assert said.found[0].share > 0.8
     assert sum(item.share for item in said.found) == pytest.approx(1.0)
     assert "teacher.seed" not in {item.parameter for item in said.found}
-    assert said.r2 is not None
-    assert said.r2 > 0.8
+    assert some(said.r2) > 0.8
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -54,18 +53,13 @@ def test_chance_alone_is_not_explained() -> None:
     ("found", "reason"),
     [
         (rows(19), "19 complete trials are too few"),
-        (
-            [row_of(record("magnitude", 0.7, kind="search", number=i)) for i in range(20)],
-            "nothing varied",
-        ),
-        (rows(20, effect=0.0)[:0], "0 complete trials"),
+        ([row_of(record("magnitude", 0.7, kind="search", number=i)) for i in range(20)], "nothing varied"),
     ],
 )
 def test_what_cannot_be_told_is_said(found: list[Row], reason: str) -> None:
     said = importances(found)
     assert not said.found
-    assert said.reason is not None
-    assert reason in said.reason
+    assert reason in str(said.reason)
 
 
 def test_stopped_and_confirmed_trials_play_no_part() -> None:
@@ -74,11 +68,3 @@ def test_stopped_and_confirmed_trials_play_no_part() -> None:
         more.append(row_of(record("magnitude", 0.1, kind="search", number=99 + number, state="stopped")))
         more.append(row_of(record("magnitude", 0.1, seed=number)))
     assert importances([*found, *more]) == importances(found)
-
-
-def test_shares_are_those_of_a_plain_permutation_by_hand() -> None:
-    # With one parameter that decides alone, shuffling it costs about twice the variance, and the other nothing.
-    found = rows(80)
-    said = {item.parameter: item.share for item in importances(found).found}
-    assert said["distill.temperature"] > 20 * said.get("prune.ratio", 0.0)
-    assert np.isfinite(list(said.values())).all()

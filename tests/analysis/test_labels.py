@@ -78,14 +78,6 @@ def test_equal_names_get_the_values_in_which_they_differ(
     assert _labels(first, second) == [f"vgg19_bn magnitude 59% {text}".rstrip() for text in texts]
 
 
-def test_teachers_that_differ_in_their_augmentation_are_told_by_it() -> None:
-    found = [
-        changed(confirmed(None, [a]), name, "data", augment=name)
-        for name, a in (("none", 0.7), ("crop", 0.6))
-    ]
-    assert _labels(*found) == ["vgg19_bn unpruned augment none", "vgg19_bn unpruned augment crop"]
-
-
 def test_of_many_differences_the_words_are_told() -> None:
     """Two losses share none of their parameters."""
     losses = {"kd": {"alpha": 0.9, "temperature": 4.0}, "dkd": {"target": 1.0, "other": 8.0, "hard": 1.0}}

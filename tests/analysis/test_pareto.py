@@ -6,26 +6,16 @@ import json
 
 import pytest
 
-from pdsearch.analysis.forms import front_as_csv, front_as_json, front_as_markdown
+from pdsearch.analysis.forms import front_as_csv, front_as_json
 from pdsearch.analysis.pareto import Front, pareto_front
 from pdsearch.analysis.tables import front_as_table
 from pdsearch.errors import ConfigError
-from pdsearch.objectives import front
 from tests.analysis.synthetic_studies import confirmed, record, study
 
 OBJECTIVES = [
     {"metric": "student.val_accuracy", "goal": "maximize"},
     {"metric": "student.params", "goal": "minimize"},
 ]
-
-
-def test_front_by_hand() -> None:
-    points = [(0.9, 100), (0.8, 50), (0.8, 60), (0.9, 100), (0.7, 50), (0.95, 300)]
-    assert front(points, ("maximize", "minimize")) == [0, 1, 3, 5]
-
-
-def test_no_points() -> None:
-    assert front([], ("maximize", "minimize")) == []
 
 
 def _trials() -> list[dict[str, object]]:
@@ -104,10 +94,3 @@ def test_members_show_what_their_fresh_students_reached() -> None:
     assert [row["confirmed"]["stands"] for row in told] == [False, True]
     lines = list(csv.DictReader(io.StringIO(front_as_csv(found))))
     assert float(lines[1]["confirmed_test_mean"]) == pytest.approx(0.75)
-
-
-def test_markdown_is_the_table(found: Front) -> None:
-    text = front_as_markdown(found)
-    assert text.startswith("## Trials of ")
-    assert "| search-00001 | 0.8 | 50 |" in text
-    assert "- 1 complete trial " in text

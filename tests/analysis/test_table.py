@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow.compute
 import pyarrow.parquet
-import pytest
 
 from pdsearch.analysis.forms import (
     EPOCH_COLUMNS,
@@ -18,7 +17,6 @@ from pdsearch.analysis.forms import (
 )
 from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.study_table import read_study, setting_of
-from pdsearch.errors import ConfigError, StorageError
 from pdsearch.records.trial_record import FORMAT
 from tests.analysis.synthetic_studies import confirmed, record, row_of, study, write_study
 
@@ -87,18 +85,6 @@ def test_what_is_no_record_is_told(tmp_path: Path) -> None:
     assert "3 files are no records" in "\n".join(rank_teachers(study).footer)
 
 
-def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"{tmp_path}: there is no study here"):
-        read_study(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["{", "[]"])
-def test_a_torn_description_is_told(tmp_path: Path, content: str) -> None:
-    (tmp_path / "study.json").write_text(content)
-    with pytest.raises(StorageError, match=str(tmp_path)):
-        read_study(tmp_path)
-
-
 def test_setting_ignores_seeds_and_places_only() -> None:
     def setting(**changes: float) -> str:
         from tests.analysis.synthetic_studies import study
@@ -152,11 +138,6 @@ def test_the_documented_schema_is_the_real_one() -> None:
         assert table in document.read_text(encoding="utf-8")
 
 
-def test_a_student_alone_has_no_teacher() -> None:
-    row = row_of(record("alone", 0.5))
-    assert (row.teacher_config, row.teacher_seed, row.prune_method, row.loss) == (None, None, None, "ce")
-
-
 def test_a_trial_that_failed_early_has_no_values() -> None:
     item = record("magnitude", 0.5, state="failed")
     item |= {
@@ -183,23 +164,6 @@ def test_a_value_stands_in_for_the_last_report_only_where_there_is_one() -> None
     assert row_of(item).val_accuracy == 0.6
     del item["values"]["student.val_accuracy"]
     assert row_of(item).val_accuracy == 0.5
-
-
-NEEDED = ["id", "kind", "number", "key", "config", "state", "spec", "params", "values", "reports"]
-
-
-@pytest.mark.parametrize("name", NEEDED)
-def test_what_must_be_there(name: str) -> None:
-    item = record("magnitude", 0.5)
-    del item[name]
-    with pytest.raises(ValueError, match=name):
-        row_of(item)
-
-
-@pytest.mark.parametrize("spec", [None, [], "x", {"teacher": 1}])
-def test_a_part_of_another_type(spec: object) -> None:
-    with pytest.raises(ValueError, match="spec"):
-        row_of({**record("magnitude", 0.5), "spec": spec})
 
 
 def test_seeds_trained_together_later_are_of_the_same_configuration() -> None:
