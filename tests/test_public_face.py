@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import pdsearch
-from tests.architecture.tree import ROOT
 
 SOURCE = ast.parse(Path(pdsearch.__file__).read_text(encoding="utf-8"))
 
@@ -30,8 +29,3 @@ def test_type_checkers_see_the_names_that_are_loaded() -> None:
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'serch'"):
         pdsearch.serch  # noqa: B018
-
-
-def test_every_public_name_is_documented() -> None:
-    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
-    assert [name for name in pdsearch.__all__ if f"`{name}`" not in page] == []

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,15 +21,6 @@ KINDS = [
     (signal.SIGHUP, HungUp, 129),
     (signal.SIGUSR1, Warned, 138),
 ]
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """What a process that goes on needs back."""
-    before = [signal.getsignal(number) for number in NUMBERS]
-    yield
-    for number, handler in zip(NUMBERS, before, strict=True):
-        signal.signal(number, handler)
 
 
 class Draining:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,6 @@ def test_neutral_field_is_left_out_and_its_default_is_not() -> None:
     assert keyed(Grown(0.5)) == {"ratio": 0.5, "warmup": 5}
 
 
-def test_located_field_is_left_out() -> None:
-    assert keyed(Grown(0.5, root="there")) == keyed(Grown(0.5, root="elsewhere"))
-    assert digest(keyed(DataSpec(source="a", root="x"))) == digest(keyed(DataSpec(source="b", root="y")))
-
-
 @pytest.mark.parametrize("value", [{1, 2}, float("nan"), Grown])
 def test_unknown_types_raise(value: object) -> None:
     with pytest.raises(TypeError, match="key"):
@@ -63,29 +58,8 @@ def test_marked_fields_are_looked_for_at_any_depth() -> None:
     assert keyed(deep) == {"a": [[{"ratio": 0.5}, None]]}
 
 
-def test_of_the_first_fields_only_locations_are_no_part_of_a_key() -> None:
-    out = [
-        f"{part}.{f.name}"
-        for part, spec in [("trial", SPEC), *vars(SPEC).items(), ("recipe", SPEC.distill.recipe)]
-        if not isinstance(spec, str)
-        for f in fields(spec)
-        if "neutral" not in f.metadata and f.name not in as_dict(keyed(spec))
-    ]
-    assert out == ["data.source", "data.root", "teacher.checkpoint"]
-
-
-def as_dict(value: Json) -> dict[str, Json]:
-    assert isinstance(value, dict)
-    return value
-
-
 def test_true_and_one_are_different_values() -> None:
     assert digest(keyed({"a": True})) != digest(keyed({"a": 1})) != digest(keyed({"a": 1.0}))
-
-
-def test_the_text_of_a_spec_holds_what_its_key_leaves_out() -> None:
-    text = as_dict(encode(replace(SPEC, data=DataSpec(source="parquet", root="here")))["data"])
-    assert (text["source"], text["root"]) == ("parquet", "here")
 
 
 def test_a_record_older_than_a_field_comes_back_as_it_was_then() -> None:

@@ -138,15 +138,11 @@ def test_what_nobody_names_goes_before_what_is_named() -> None:
     assert letters(candidates(entries, max_bytes=10, every=True)) == "b"
 
 
-def write_payload(folder: Path) -> None:
-    (folder / "x").write_bytes(bytes(100))
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path)
     for letter in "ab":
-        store.publish("prune", letter * 64, write_payload, {})
+        store.publish("prune", letter * 64, payload, {})
     return store
 
 

@@ -1,7 +1,5 @@
 """Artifacts and leases on an object storage."""
 
-import os
-import time
 from pathlib import Path
 
 import pytest
@@ -151,22 +149,6 @@ def where(s3: S3Server, bucket: str) -> Remote:
     return found
 
 
-def test_a_beating_owner_is_alive(where: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = [100.0]  # The time of whoever waits, which a busy machine cannot lose.
-    monkeypatch.setattr(time, "monotonic", lambda: moment[0])
-    ours, other = ObjectLease(where, beat_s=0.05), ObjectLease(where, window_s=1.5)
-    assert ours.try_acquire()
-    for _ in range(3):
-        assert not other.try_acquire()
-        while not other.moved():
-            time.sleep(0.02)  # The next beat comes when the machine lets it.
-        moment[0] += 1.0
-    ours.release()
-    assert other.try_acquire()
-    other.release()
-    assert read(where) is None
-
-
 def test_who_is_written_over_while_it_reads_back_does_not_get_it(
     where: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,17 +163,6 @@ def test_who_is_written_over_while_it_reads_back_does_not_get_it(
     assert not lease.try_acquire()
     assert not lease.held
     assert lease.owner() == ELSEWHERE
-
-
-def test_a_forked_child_does_not_hold_it(where: Remote) -> None:
-    lease = ObjectLease(where)
-    assert lease.try_acquire()
-    child = os.fork()
-    if child == 0:
-        os._exit(1 if lease.held else 0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert lease.held
-    lease.release()
 
 
 def test_only_a_dead_owners_lease_is_discarded(where: Remote) -> None:

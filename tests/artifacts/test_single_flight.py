@@ -72,13 +72,6 @@ def test_a_killed_builder_is_replaced(tmp_path: Path) -> None:
     assert sorted(hit for hit, _ in found) == ["False", "True", "True"]
 
 
-def test_get_or_build_tells_hits_from_builds(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    assert get_or_build(store, "teacher", KEY, lambda _: {"n": 1})[1] is False
-    entry, hit = get_or_build(store, "teacher", KEY, lambda _: {"n": 2})
-    assert (hit, entry.meta) == (True, {"n": 1})
-
-
 def test_who_gets_the_lease_looks_again_before_building(tmp_path: Path) -> None:
     with building(Store(tmp_path), "teacher", KEY) as late:
         get_or_build(Store(tmp_path), "teacher", KEY, lambda _: {"n": 1})

@@ -16,12 +16,11 @@ from pdsearch.analysis.study_table import read_study
 from pdsearch.cli.console import about, duration_text, parse_size
 from pdsearch.cli.main import main
 from pdsearch.cli.progress.lines import Lines
-from pdsearch.cli.progress.stats import Tally, describe_job, ending
+from pdsearch.cli.progress.stats import Tally, describe_job
 from pdsearch.cli.summary import closing_words, nothing_came
 from pdsearch.errors import ConfigError, FailureLimitError, IncompleteError, TrialError
 from pdsearch.io.record_files import read_finished
 from pdsearch.protocol import Event, Job, Outcome
-from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.records import Live
 from pdsearch.search.study import open_as_driver
 from tests.cli.scripted_run import record, show
@@ -331,20 +330,6 @@ def test_a_job_is_described_by_what_was_sampled() -> None:
     assert describe_job(job(outside, kind="teacher")) == "read convnet_s from best.pth"
     trained = replace(outside, teacher=replace(outside.teacher, head="fresh"))
     assert describe_job(job(trained, kind="teacher")) == "train convnet_s from best.pth"
-
-
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        (record("complete", None, 0.5, 2), "val 50.00 %"),
-        (record("stopped", None, 0.5, 1), "val 50.00 %  stopped at epoch 1"),
-        (record("failed", "why\nmore", None, 0), "failed: why"),
-        (record("failed", None, None, 0), "failed: "),
-        (record("infeasible", "too large", None, 0), "infeasible: too large"),
-    ],
-)
-def test_an_end_is_one_line(found: TrialRecord, words: str) -> None:
-    assert ending(Outcome(found.state), found) == words
 
 
 @pytest.mark.parametrize(

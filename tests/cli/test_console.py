@@ -73,10 +73,6 @@ def test_errors_that_caused_one_another_are_printed_all_the_same(capsys: pytest.
     assert capsys.readouterr().err == "pdsearch: first\n"
 
 
-def test_an_error_without_place_or_hint_prints_only_what_happened() -> None:
-    assert on_terminal(lambda: console.print_error(ConfigError("odd"))).count("\n") == 1
-
-
 def test_a_table_off_a_terminal_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_table(("name", "what"), [("kd", "x" * 300)])
     assert capsys.readouterr().out == f"name\twhat\nkd\t{'x' * 300}\n"

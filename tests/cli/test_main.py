@@ -11,8 +11,7 @@ import typer
 from pdsearch import __version__
 from pdsearch.cli import main as command_line
 from pdsearch.cli.main import VERBS, main
-from pdsearch.errors import ConfigError, PdsearchError, StorageFullError
-from tests.patient import PATIENCE_S
+from pdsearch.errors import ConfigError
 
 
 @pytest.fixture
@@ -56,15 +55,6 @@ def test_the_asked_verb_runs_with_its_options(
     set_action(verb)
     assert main(["act", "--loud"]) == 0
     assert capsys.readouterr().out == "acted True\n"
-
-
-@pytest.mark.parametrize("error", [ConfigError("a"), StorageFullError("b"), PdsearchError("c")])
-def test_our_errors_end_with_one_message_and_their_code(
-    verb: types.ModuleType, capsys: pytest.CaptureFixture[str], error: PdsearchError
-) -> None:
-    set_action(verb, error)
-    assert main(["act"]) == error.exit_code
-    assert capsys.readouterr().err == f"pdsearch: {error.what}\n"
 
 
 @pytest.mark.parametrize("words", [["act"], ["act", "--debug"], ["--debug", "act"]])
@@ -123,17 +113,6 @@ def test_a_mistyped_command_line_ends_with_2(
     set_action(verb)
     assert main(words) == 2
     assert "Traceback" not in capsys.readouterr().err
-
-
-def test_a_reader_that_has_seen_enough_of_the_help_is_no_error() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pdsearch", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    _, errors = process.communicate(timeout=PATIENCE_S)
-    assert errors == b""
-    assert process.returncode == 141
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -109,14 +109,9 @@ def study(root: Path) -> Path:
     return root / "study"
 
 
-def test_a_whole_study_is_said_to_be_whole(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_whole_and_what_is_broken_is_said(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(study), "--deep"]) == 0
     assert capsys.readouterr().out == "all is as it must be\n"
-
-
-def test_what_is_broken_is_named_and_the_exit_code_is_1(
-    study: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
     (study / "journal.log").unlink()
     assert main(["verify", str(study)]) == 1
     said = capsys.readouterr()

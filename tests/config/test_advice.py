@@ -185,16 +185,10 @@ def test_a_method_that_does_not_go_with_the_rest_is_refused_once_where_a_choice_
     assert len(parse(document(searched("magnitude"))).parameters) == 4
 
 
-def test_registered_methods_are_asked() -> None:
+def test_registered_methods_are_asked_and_all_that_they_refuse_is_told_at_once() -> None:
     (digits,) = [path for path in SHIPPED if path.name == "digits.yaml"]
     ratio = "space.prune.ratio={choices: [0.5], when: {prune.method: grasp}}"
-    with pytest.raises(ConfigError, match="grasp makes no sense with prune"):
-        load(digits, ["space.prune.method=[none, grasp]", ratio])
     load(digits, ["space.prune.method=[none, grasp]", ratio, "prune.at=init"])
-
-
-def test_all_that_methods_refuse_is_told_at_once() -> None:
-    (digits,) = [path for path in SHIPPED if path.name == "digits.yaml"]
     several = "space.prune.method=[none, nm, grasp]"
     ratio = "space.prune.ratio={choices: [0.5], when: {prune.method: [nm, grasp]}}"
     with pytest.raises(ConfigError) as caught:
@@ -226,6 +220,7 @@ def test_a_list_of_configurations_is_confirmed_whole() -> None:
     assert found.confirm is not None
     # Dense, and two methods at two ratios; each at two temperatures.
     assert (found.search.trials, found.confirm.teachers, found.confirm.seeds) == (10, 10, 3)
+    assert found.objectives[0].metric == "student.params"
 
 
 def test_one_configuration_may_run_once_or_be_confirmed() -> None:

@@ -55,16 +55,6 @@ def test_every_choice_of_milestones_is_judged() -> None:
         )
 
 
-def test_stopping_with_several_objectives_names_its_metric() -> None:
-    goals = [{"metric": "student.val_accuracy"}, {"metric": "student.params"}]
-    stop = {"metric": "student.val_accuracy", "halving": {"min_epochs": 3}}
-    found = space(objectives=goals, search={"trials": 2, "stop": stop})
-    assert [(o.metric, o.goal) for o in found.objectives] == [
-        ("student.val_accuracy", "maximize"),
-        ("student.params", "minimize"),
-    ]
-
-
 def test_a_required_field_may_depend_on_a_choice_only_where_it_is_not_needed() -> None:
     with pytest.raises(ConfigError, match=r"train\.distill\.lr is missing where distill\.loss is 'ce'"):
         space(
@@ -106,15 +96,6 @@ def test_a_teacher_from_a_file_needs_no_recipe() -> None:
         ConfigError, match=r"train\.teacher\.lr has no effect where teacher\.checkpoint is there"
     ):
         space(searched, train=recipes, teacher=teacher)
-
-
-def test_its_recipe_is_of_no_account() -> None:
-    teacher = {"model": "convnet_l", "checkpoint": "there.pth"}
-    one, other = (
-        space({}, train=train(teacher={"lr": lr}), teacher=teacher, search=None).resolve({})
-        for lr in (0.1, 0.2)
-    )
-    assert one == other
 
 
 def test_a_fresh_head_is_trained_by_the_recipe() -> None:

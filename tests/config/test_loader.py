@@ -1,4 +1,3 @@
-import json
 import os
 import re
 from pathlib import Path
@@ -101,11 +100,6 @@ def test_a_missing_file_is_told_the_nearest(
         load(asked)
 
 
-def test_one_configuration_needs_no_trials_and_no_validation() -> None:
-    found = space({}, data={"source": "digits", "val_fraction": 0}, search=None)
-    assert (found.search.trials, found.parameters) == (1, ())
-
-
 def test_what_a_file_does_not_say_is_filled_in() -> None:
     found = space({}, search={"trials": 2, "stop": {"halving": {"min_epochs": 3}}}, confirm={})
     assert found.objectives == (Objective("student.val_accuracy", "maximize"),)
@@ -129,18 +123,6 @@ def test_only_parts_that_can_be_chosen_have_defaults() -> None:
     )
     assert parts["prune.taylor"] == (("batches", 4), ("layers", (1, 2)))
     assert parts["distill.ce"] == ()
-
-
-def test_without_validation_images_all_configurations_are_run_and_confirmed() -> None:
-    found = space(
-        {"distill.temperature": [1, 2, 4]},
-        data={"source": "digits", "val_fraction": 0},
-        search=None,
-        confirm={},
-    )
-    assert found.confirm is not None
-    assert (found.search.trials, found.confirm.teachers) == (3, 3)
-    assert found.objectives[0].metric == "student.params"
 
 
 def test_values_are_put_in_place() -> None:
@@ -202,6 +184,11 @@ def test_what_cannot_be_put_in_place_names_its_key_and_that_it_was_set(
         ("train.distill=5", "expected a mapping, got 5", "train.distill"),
         ("distill.alpha=7", "7 is out of range", "distill.alpha"),
         ("student.options.widths=16", "expected a list, got 16", "student.options.widths"),
+        (
+            "search.stop.halving.min_epochs=999",
+            "the first rung, 999, is never reached",
+            "search.stop.halving.min_epochs",
+        ),
     ],
 )
 def test_a_wrong_value_is_blamed_on_its_override(text: str, what: str, key: str) -> None:
@@ -209,12 +196,3 @@ def test_a_wrong_value_is_blamed_on_its_override(text: str, what: str, key: str)
         parse(document(), [text])
     assert caught.value.where == f"--set {text} key {key}"
     assert caught.value.hint
-
-
-def test_a_value_that_does_not_fit_the_rest_is_blamed_on_its_override(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text(json.dumps(document(search={"trials": 2, "stop": {"halving": {"min_epochs": 1}}})))
-    with pytest.raises(ConfigError, match="the first rung, 999, is never reached") as caught:
-        load(file, ["search.stop.halving.min_epochs=999"])
-    where = "search.stop.halving.min_epochs"
-    assert caught.value.where == f"--set {where}=999 key {where}"

@@ -36,10 +36,6 @@ def test_a_trial_whole() -> None:
     )
 
 
-def test_no_method_is_no_pruning() -> None:
-    assert space().resolve({"prune.method": "none", "distill.temperature": 3}).prune is None
-
-
 def test_numbers_have_the_type_of_their_field() -> None:
     recipes = {"teacher": {"epochs": 1, "lr": 1}, "distill": {"epochs": 1, "lr": 1}}
     spec = space({"distill.alpha": {"low": 0, "high": 1}}, train=recipes).resolve({"distill.alpha": 1})

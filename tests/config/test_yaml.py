@@ -3,7 +3,7 @@ import time
 import pytest
 
 from pdsearch.config.yaml_reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_yaml, resolve_scalar
-from pdsearch.config.yaml_tree import Mark, dotted, from_plain, mark_of, node_at, shorten, to_plain
+from pdsearch.config.yaml_tree import Mark, dotted, mark_of, node_at, shorten, to_plain
 from pdsearch.errors import ConfigError
 
 
@@ -129,11 +129,6 @@ def test_words(text: str) -> None:
 def test_numbers_that_fit_nowhere(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|fit"):
         resolve_scalar(text)
-
-
-def test_plain_values_survive() -> None:
-    value = {"a": [1, {"b": None}], "c": "d"}
-    assert to_plain(from_plain(value, Mark("dict"))) == value
 
 
 def test_the_nearest_position_stands_in() -> None:

@@ -76,11 +76,6 @@ def test_every_part_says_what_it_is_when_to_use_it_what_it_costs_and_where_it_is
     )
 
 
-@pytest.mark.parametrize(("kind", "name"), PARTS)
-def test_the_index_leads_to_every_part(kind: str, name: str) -> None:
-    assert f"]({kind}/{name}.md)" in PAGES[f"{kind}.md"]()
-
-
 def test_the_picture_of_a_terminal_has_the_columns_of_today(tmp_path: Path) -> None:
     write_study(tmp_path / "made-up", [*confirmed(None, [0.8, 0.9]), *confirmed("magnitude", [0.9, 0.9])])
     shown = head(PICTURE.read_text(encoding="utf-8"))

@@ -64,16 +64,13 @@ def test_what_was_written_is_read_listed_renamed_and_removed(root: Place) -> Non
 HERE = Remote("s3://bucket", "runs/study", "region=a")
 
 
-def test_a_folder_holds_its_own_files(tmp_path: Path) -> None:
-    assert local_folder(tmp_path) == tmp_path
-
-
 def test_each_place_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     others = [HERE.parent, HERE / "x", Remote("s3://other", "runs/study", "region=a")]
     folders = [local_folder(one) for one in (HERE, *others)]
     assert len(set(folders)) == 4
+    assert local_folder(tmp_path) == tmp_path
     assert all(folder.parent == tmp_path / "state" / "pdsearch" for folder in folders)
     assert folders[0].name.startswith("study-")
     assert cache_folder(HERE).parent == tmp_path / "cache" / "pdsearch"

@@ -160,10 +160,6 @@ def test_each_refusal_is_told_apart(said: str) -> None:
     assert URL in str(found)
 
 
-def test_an_unknown_option_is_the_users_mistake() -> None:
-    assert isinstance(judged(ValueError("Unexpected query parameter"), URL), ConfigError)
-
-
 def test_secrets_are_not_repeated() -> None:
     found = judged(OSError("cannot reach s3://key:hush@bucket/x?secret_key=hush\n  at all"), URL)
     assert "hush" not in str(found)
