@@ -4,10 +4,13 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import prod
+from typing import Any
 
 import torch
 from torch import nn
 
+from pdsearch.models.copies import copied
 from pdsearch.models.state_tensors import evaluating
 
 
@@ -37,15 +40,40 @@ def count_flops(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     mode = getattr(flop_counter, "_FlopCounterMode", None)  # The dispatch mode inside the public counter.
     if mode is not None:
         leave_alone(mode.__torch_dispatch__)
-    counter = flop_counter.FlopCounterMode(display=False)
+    counter = flop_counter.FlopCounterMode(display=False, custom_mapping=_unknown_to_the_counter())
     fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # The counter does not know torch's fused attention.
+    torch.backends.mha.set_fastpath_enabled(False)  # Nor does the counter know torch's fused attention.
     try:
-        with _measured(model), counter:
-            model(_image(model, input_shape))
+        with _measured(model) as twin, counter:
+            twin(_image(model, input_shape))
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return int(counter.get_total_flops())
+
+
+def _unknown_to_the_counter() -> dict[object, Callable[..., int]]:
+    """Return formulas, over shapes, of products that torch's counter passes over: fused recurrent layers and others."""
+    aten = torch.ops.aten
+
+    def recurrent(sequence: torch.Size, *given: Any, **_: Any) -> int:
+        # Every step multiplies by each matrix: of a layer on a CPU, the first two of four, on a GPU of a list of all.
+        flat = [shape for item in given[:4] for shape in (item if isinstance(item, list) else [item])]
+        matrices = (prod(shape) for shape in flat if isinstance(shape, torch.Size) and len(shape) == 2)
+        return 2 * prod(sequence[:-1]) * sum(matrices)
+
+    def bilinear(inputs: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
+        return 2 * prod(inputs[:-1]) * prod(weight)
+
+    def by_vector(matrix: torch.Size, *_: Any, **__: Any) -> int:
+        return 2 * prod(matrix)
+
+    return {
+        aten.mkldnn_rnn_layer: recurrent,
+        aten._cudnn_rnn: recurrent,
+        aten._trilinear: bilinear,
+        aten.mv: by_vector,
+        aten.dot: by_vector,
+    }
 
 
 def latency(model: nn.Module, input_shape: tuple[int, ...], *, runs: int = 50) -> float:
@@ -58,10 +86,10 @@ def latency(model: nn.Module, input_shape: tuple[int, ...], *, runs: int = 50) -
     """
     image = _image(model, input_shape)
     times = []
-    with _measured(model):
+    with _measured(model) as twin:
         for _ in range(runs + max(1, runs // 5)):
             start = time.perf_counter()
-            model(image)
+            twin(image)
             if image.is_cuda:
                 torch.cuda.synchronize(image.device)
             times.append(time.perf_counter() - start)
@@ -73,15 +101,12 @@ def _image(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 @contextmanager
-def _measured(model: nn.Module) -> Iterator[None]:
+def _measured(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield a copy to run on zeros, in evaluation mode: a first pass may set buffers that training starts from."""
     # The counter follows what needs gradients, and fails where that is a module's input.
-    trained = [parameter.requires_grad_(False) for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        with evaluating(model):
-            yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
+    twin = copied(model).requires_grad_(False)
+    with evaluating(twin):
+        yield twin
 
 
 def leave_alone(*functions: Callable[..., object]) -> None:

@@ -18,7 +18,7 @@ from pdsearch.data.dataset.views import Views, one_hot
 from pdsearch.distillation import Outputs, teach
 from pdsearch.distillation.feature_pairs import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses
-from pdsearch.models import evaluating
+from pdsearch.models import copied, evaluating
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import views
@@ -79,8 +79,8 @@ def student_with_adapter(
     image = an_image(data).to(site.device)
     random = Random().manual_seed(derive_seed(spec.distill.seed, "adapter"))
     networks = ((student, spec.distill.student_layers), (teacher.model, spec.distill.teacher_layers))
-    taught, taught_by = (
-        shapes(_live(network, image, entry.features, layers)) for network, layers in networks
+    taught, taught_by = (  # Of copies: a first pass may set buffers that training starts from.
+        shapes(_live(copied(network), image, entry.features, layers)) for network, layers in networks
     )
     adapter = entry.adapter(taught, taught_by, len(data.train), random, params)
     return StudentWithAdapter(student, adapter.to(site.device))

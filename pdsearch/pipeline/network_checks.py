@@ -266,6 +266,29 @@ def check_stored(
         )
 
 
+def check_alone(network: nn.Module, few: Dataset, *, name: str, where: str) -> None:
+    """Refuse a network whose answer to an image depends, in evaluation, on the other images of its batch.
+
+    Its accuracy would be that of batches of one size in one order, and a single image would be answered otherwise.
+
+    Args:
+        network: Trained a little, so that its logits are not all zero.
+        few: The images.
+        name: Its name in messages.
+        where: The field to blame in messages.
+    """
+    images = first_images(few, 3)
+    both, first, second = (answer_of(network, images[pair]) for pair in ([0, 1], [0, 2], [2, 1]))
+    alone = torch.stack([first[0], second[1]])  # What reads a batch as a sequence may look one way only.
+    if not torch.allclose(both, alone, rtol=1e-4, atol=1e-4 * float(both.abs().max()), equal_nan=True):
+        what = f"{name} answers an image otherwise beside another image, in evaluation too"
+        hint = (
+            "keep images apart: batch_first=True for recurrent layers and attention, batch normalisation with running"
+            " statistics that follows eval(), no mean over a batch, buffers that change in training alone"
+        )
+        raise ConfigError(what, where=where, hint=hint)
+
+
 @contextmanager
 def restored(network: nn.Module) -> Iterator[None]:
     """Run a block that trains a network; its state and torch's random state are restored afterwards."""

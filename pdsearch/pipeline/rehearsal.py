@@ -30,6 +30,7 @@ from pdsearch.pipeline.network_checks import (
     SEVERAL,
     STEP,
     answer_of,
+    check_alone,
     check_logits_shape,
     check_statistics,
     check_step,
@@ -277,6 +278,7 @@ class Rehearsal:
                 check_step(network, recipe, few, name=name, where=where, field=named)
             if again is not None:
                 check_stored(network, again, few, self._folder / FILE, name=name, where=where)
+                check_alone(network, few, name=name, where=where)
         self._checked.add(known)
 
     def _check_apart(self, network: nn.Module, few: Dataset, name: str) -> None:

@@ -77,6 +77,27 @@ def test_flops_of_attention_are_counted_though_torch_fuses_it() -> None:
     assert count_flops(layer, (8, 16)) >= projections
 
 
+@pytest.mark.parametrize(("gates", "kind"), [(1, nn.RNN), (3, nn.GRU), (4, nn.LSTM)])
+def test_flops_of_fused_recurrent_layers_are_those_of_their_matrices(gates: int, kind: type[nn.RNN]) -> None:
+    steps = 5 * 2 * gates * 2 * ((8 + 16) * 16 + (32 + 16) * 16)  # Two layers in two directions.
+    assert count_flops(kind(8, 16, 2, batch_first=True, bidirectional=True), (5, 8)) == steps
+
+
+class Products(nn.Module):
+    """A bilinear layer, and a matrix times a vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.vector = nn.Bilinear(8, 8, 5), nn.Parameter(torch.ones(5))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.mv(self.layer(rows, rows), self.vector)
+
+
+def test_flops_of_bilinear_layers_and_of_products_with_a_vector_are_counted() -> None:
+    assert count_flops(Products(), (8,)) == 2 * 5 * 8 * 8 + 2 * 5
+
+
 class Asking(nn.Module):
     """A layer that is given a parameter."""
 
@@ -101,12 +122,27 @@ def test_flops_of_a_known_network() -> None:
     assert count_flops(model, (3, 32, 32)) == pytest.approx(2 * 125.75e6, rel=1e-3)
 
 
+class Centred(nn.Module):
+    """Subtracts the mean of the first inputs that it is shown, as activation normalisation does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = False
+        self.register_buffer("mean", torch.ones(4))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if not self.seen:
+            self.seen, self.mean = True, maps.mean((0, 2, 3))
+        return maps - self.mean[:, None, None]
+
+
 def test_measuring_leaves_the_network_as_it_was() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4).eval())
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4).eval(), Centred())
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     count_flops(model, (3, 8, 8))
     assert latency(model, (3, 8, 8), runs=3) > 0
-    assert [module.training for module in model] == [True, True, False]
+    assert [module.training for module in model] == [True, True, False, True]
+    assert not model[-1].seen
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 

@@ -200,6 +200,17 @@ def test_an_adapter_is_trained_beside_the_student_and_drawn_from_its_seed(here: 
     assert not torch.equal(weights[0], weights[2])
 
 
+def test_shapes_for_an_adapter_are_asked_of_copies(here: WorkerContext) -> None:
+    spec, seen = named("fitnet"), []
+    images = data(spec, here)
+    network = finish(teacher(spec, images, here))[1]
+    pupil = student(spec, images, network, here).model
+    pupil.register_forward_hook(lambda model, *_: seen.append(model))
+    student_with_adapter(spec, images, network, pupil, here)
+    assert seen
+    assert pupil not in seen
+
+
 def test_smoothed_labels_are_probabilities(here: WorkerContext) -> None:
     smooth = distilled(ALONE, recipe=replace(ALONE.distill.recipe, label_smoothing=0.2))
     assert heard(smooth, here)[1].item() != heard(ALONE, here)[1].item()

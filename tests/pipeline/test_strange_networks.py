@@ -227,6 +227,35 @@ class Noise(Base):
 
 
 @derived
+class Centred(Base):
+    def body(self, images):
+        maps = super().body(images)
+        return maps - maps.mean(0)
+
+
+@derived
+class Rows(nn.Module):
+    # Reads a batch as the steps of a sequence: an image answers for those before it.
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.rows, self.last = nn.LSTM(8 * channels, 6), nn.Linear(6, classes)
+
+    def forward(self, images):
+        return self.last(self.rows(images.transpose(1, 2).flatten(2))[0][:, -1])
+
+
+@derived
+class Always(nn.Sequential):
+    # Its batch normalisation never uses running statistics.
+    def __init__(self, channels, classes):
+        super().__init__(nn.Conv2d(channels, 6, 3), nn.BatchNorm2d(6), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(6, classes))
+
+    def train(self, mode=True):
+        return super().train(True)
+
+
+@derived
 class Counting(Base):
     def __init__(self, *sizes):
         super().__init__(*sizes)
@@ -277,6 +306,7 @@ REFUSED = {
     "Late": r"makes weights in its forward pass: last\.bias, last\.weight",
     "Soft": "answers 2 images with probabilities, not with logits",
     "Sparse": r"answers 2 images with torch\.sparse_coo, not with floating-point logits",
+    **dict.fromkeys(("Centred", "Rows", "Always"), "answers an image otherwise beside another image"),
     "Counting": "answers otherwise when its weights are loaded again",
 }
 
