@@ -4,7 +4,7 @@ from pdsearch.models.checkpoint_file import file_hash
 from pdsearch.models.copies import copied, copied_whole, folded, with_plain_weights
 from pdsearch.models.network import Network
 from pdsearch.models.profile import count_flops, count_params, has_depthwise, latency
-from pdsearch.models.registry import Builder, build, build_on_meta, lasting, models, without_weights
+from pdsearch.models.registry import Builder, build, build_on_meta, drawing, lasting, models, without_weights
 from pdsearch.models.state_tensors import (
     constants_of,
     evaluating,
@@ -30,6 +30,7 @@ __all__ = [
     "copied_whole",
     "count_flops",
     "count_params",
+    "drawing",
     "evaluating",
     "file_hash",
     "fit_weights",

@@ -1,7 +1,7 @@
 """The registry of networks, and the construction of one from name, options and seed."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -126,7 +126,7 @@ def build(
         hint = f"its options: {', '.join(sorted(known)) or 'none'}"
         raise ConfigError(f"model {name!r} has no option {unknown[0]!r}", hint=hint)
     _check_shape(name, builder, input_shape)
-    with _drawing(derive_seed(seed, "init")), _told(name, given):
+    with drawing(derive_seed(seed, "init")), _told(name, given):
         model = builder(**build_arguments(builder, num_classes, input_shape), **given)
         _settle(model, torch.zeros(1, *input_shape))
     if not isinstance(model, nn.Module):
@@ -164,13 +164,17 @@ def valueless(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 @contextmanager
-def _drawing(seed: int) -> Iterator[None]:
-    """Seed every generator that a builder may draw from: torch's, Python's and NumPy's; restore them afterwards.
+def drawing(seed: int, devices: Sequence[torch.device] = ()) -> Iterator[None]:
+    """Seed every generator that own code may draw from: torch's, Python's and NumPy's; restore them afterwards.
 
     Torch's default type and its recording of gradients are restored too: other networks are built after this one.
+
+    Args:
+        seed: Of the generators of the CPU.
+        devices: Accelerators whose generators are restored; they are not seeded.
     """
     python, numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(torch.is_grad_enabled()):
+    with torch.random.fork_rng(devices=devices), torch.set_grad_enabled(torch.is_grad_enabled()):
         # Not torch.manual_seed: it also seeds every accelerator, which fork_rng does not restore.
         torch.default_generator.manual_seed(seed)
         random.seed(seed)

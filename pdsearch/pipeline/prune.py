@@ -56,6 +56,7 @@ from pdsearch.specs import (
     TrialSpec,
     derive_seed,
 )
+from pdsearch.training.device import reproducible
 
 _BATCHES, _BATCH_SIZE = 4, 128
 
@@ -241,21 +242,23 @@ class Pruning:
         """Prune a network in place for a round and return its mask."""
         method, spec, asked = self._method, self.spec, self.asked
         data, site = self.data, self.site
-        mask = prune_once(
-            model,
-            method=method,
-            params=make_params(method.params, asked.params, where=f"prune.{asked.method}"),
-            batches=scoring_batches(spec, data, site) if method.needs_data or method.structured else (),
-            generator=Random().manual_seed(derive_seed(spec.teacher.seed, "scores", asked.method, number)),
-            sparsity=targets(asked)[number - 1],
-            scope=asked.scope,
-            within=within,
-            exclude=asked.exclude,
-            weights=asked.weights,
-            round_to=asked.round_to,
-            validation=validation_batches(data, site) if asked.scope == "sensitivity" else (),
-            whole=site.engine(spec.precision).place(self._whole()) if method.structured else None,
-        )
+        seed = derive_seed(spec.teacher.seed, "scores", asked.method, number)
+        with reproducible(seed, device=site.device):  # A method of one's own may draw by any generator.
+            mask = prune_once(
+                model,
+                method=method,
+                params=make_params(method.params, asked.params, where=f"prune.{asked.method}"),
+                batches=scoring_batches(spec, data, site) if method.needs_data or method.structured else (),
+                generator=Random().manual_seed(seed),
+                sparsity=targets(asked)[number - 1],
+                scope=asked.scope,
+                within=within,
+                exclude=asked.exclude,
+                weights=asked.weights,
+                round_to=asked.round_to,
+                validation=validation_batches(data, site) if asked.scope == "sensitivity" else (),
+                whole=site.engine(spec.precision).place(self._whole()) if method.structured else None,
+            )
         self.apply_mask(model, mask, within)
         return mask
 

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from pdsearch.artifacts import Store
-from pdsearch.data.augmentation_parser import check_applies
+from pdsearch.data.augmentation_parser import WHERE, check_applies
 from pdsearch.data.dataset.dataset import Dataset
+from pdsearch.data.dataset.views import check_repeated
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.models import copied, copied_whole, count_params, without_weights
@@ -135,7 +136,7 @@ class Rehearsal:
         Raises:
             ConfigError: A part fails; the message says which one, and why.
         """
-        check_applies(spec.data.augment, self.data.inputs)
+        self._check_views(spec.data.augment)
         self._asked = spec
         small = in_small(spec, self.data)
         lone = spec.prune is not None and smallest_batch(self.data) == LONE
@@ -152,6 +153,16 @@ class Rehearsal:
             ):
                 return
             raise
+
+    def _check_views(self, augment: str) -> None:
+        check_applies(augment, self.data.inputs)
+        if augment not in self._checked:
+            few = few_of(self.data)
+            with named_errors(augment, WHERE):
+                check_repeated(
+                    few.train, mean=few.mean, std=few.std, augment=augment, classes=few.num_classes
+                )
+            self._checked.add(augment)
 
     def _goes(self, spec: TrialSpec, images: int) -> bool:
         """Return whether a trial runs with its own batch sizes: some networks want more images than a few."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
@@ -192,7 +194,7 @@ class EpochPart:
         steps: Number of finished steps.
         seconds: Time these steps took.
         total: Sum of the losses of their images, (), float64; None before the first step.
-        random: Generator states after these steps, by device type.
+        random: Generator states after these steps, by device type or library.
     """
 
     steps: int = 0
@@ -232,8 +234,15 @@ BEGIN = EpochPart()
 
 
 def random_states(device: str) -> dict[str, Tensor]:
-    """Return the states of the random generators that training on this device uses."""
-    states = {"cpu": torch.get_rng_state()}
+    """Return the states of the random generators that training on this device uses; own code may draw by any."""
+    _, words, half = random.getstate()
+    theirs: dict[str, Any] = np.random.get_state(legacy=False)
+    key, place = theirs["state"]["key"].tolist(), theirs["state"]["pos"]
+    states = {
+        "cpu": torch.get_rng_state(),
+        "python": torch.tensor([*words, math.inf if half is None else half], dtype=torch.float64),
+        "numpy": torch.tensor([*key, place, theirs["has_gauss"], theirs["gauss"]], dtype=torch.float64),
+    }
     if torch.device(device).type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(torch.device(device))
     return states
@@ -244,6 +253,12 @@ def restore_random(states: Mapping[str, Tensor], device: str) -> None:
     for name, state in states.items():
         if name == "cpu":
             torch.set_rng_state(state)
+        elif name == "python":
+            *words, half = state.tolist()
+            random.setstate((random.getstate()[0], (*map(int, words),), None if half == math.inf else half))
+        elif name == "numpy":
+            *key, place, has_half, half = state.tolist()
+            np.random.set_state(("MT19937", np.array(key, np.uint32), int(place), int(has_half), half))
         elif torch.device(device).type == name:
             torch.cuda.set_rng_state(state, torch.device(device))
 

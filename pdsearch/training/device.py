@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
+from pdsearch.models import drawing
 
 TINY_WEIGHTS = 30_000
 """Below so many weights, casting takes longer than bf16 saves on a CPU (benchmarks/precision.py): convnet_m,
@@ -181,19 +182,18 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def reproducible(seed: int, *, device: str = "cpu") -> Iterator[None]:
-    """Run a block with torch's generators seeded and cuDNN deterministic; restore both afterwards.
+    """Run a block with all generators seeded, Python's and NumPy's too, and cuDNN deterministic; restore them after.
 
     Never yield to a consumer inside the block: it would see, and could change, the private state.
 
     Args:
-        seed: Seed of the CPU's and the device's generator (used by dropout).
+        seed: Seed of all of them: dropout draws by torch's, own code by any.
         device: The device in use.
     """
     cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
     cudnn = torch.backends.cudnn
     before = (cudnn.deterministic, cudnn.benchmark)
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
+    with drawing(seed, cuda):
         if cuda:
             torch.cuda.manual_seed(seed)
         try:

@@ -207,6 +207,20 @@ class Nothing(Change):
         return None
 
 
+@augmentation("own_again")
+@object.__new__
+class Again(Change):
+    def apply(self, images, draws):
+        return images.flip(-1) if torch.rand(()) < 0.5 else images
+
+
+@augmentation("own_mean")
+@object.__new__
+class Mean(Change):
+    def apply(self, images, draws):
+        return images - images.float().mean(0).to(images.dtype)
+
+
 def fail():
     raise OSError("it is broken")
 """
@@ -254,6 +268,8 @@ def parts(author: Author) -> Iterator[str]:
         ("data.augment=own_share", 2, "data.augment: own_share fails", "share"),
         ("data.augment=own_late", 3, "key data.augment: own_late fails", "late_apply"),
         ("data.augment=own_half", 2, r"own_half returns torch.uint8 (5, 1, 8, 4) of images", None),
+        ("data.augment=own_again", 2, "data.augment: own_again: views of an image are others", None),
+        ("data.augment=own_mean", 2, "data.augment: own_mean: views of an image are others", None),
         ("data.augment=own_nothing", 2, "data.augment: own_nothing draws NoneType", None),
         ("--observer M:observer", 2, "M:observer failed", "observer"),
         ("--observer M:deaf", 0, "the observer Deaf failed in 'started'", "started"),

@@ -20,6 +20,7 @@ from pdsearch.pruning import prunable, targets
 from pdsearch.pruning.select import SCOPES
 from pdsearch.specs import TeacherSpec, TrialSpec, derive_seed
 from pdsearch.training.fit import fit, towards
+from tests.own_code import Author
 from tests.pipeline.digits import (
     DENSE,
     MOVING,
@@ -224,8 +225,20 @@ def test_at_init_no_dense_teacher_is_trained(here: WorkerContext, monkeypatch: p
     assert not torch.equal(dict(network.model.named_parameters())["classifier.weight"], initial)
 
 
-@pytest.mark.parametrize("method", ["magnitude", "random", "snip"])
-def test_the_result_does_not_depend_on_what_was_cached(tmp_path: Path, method: str) -> None:
+DRAWN = """
+import random
+import numpy as np
+import torch
+
+def drawn(model, batches, generator, params):
+    layers = model.named_parameters()
+    return {name: torch.rand_like(p) + random.random() + float(np.random.rand()) for name, p in layers}
+"""
+
+
+@pytest.mark.parametrize("method", ["magnitude", "random", "snip", "drawn"])
+def test_the_result_does_not_depend_on_what_was_cached(tmp_path: Path, author: Author, method: str) -> None:
+    method = f"{author.write(DRAWN)}:drawn" if method == "drawn" else method
     spec = pruned(MOVING, method=method)
     fresh, warm, cold = (site(tmp_path / name) for name in ("fresh", "warm", "fresh"))
     built(spec, fresh)

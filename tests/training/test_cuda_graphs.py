@@ -1,5 +1,6 @@
 """Replayed steps give the bits of plain ones; what cannot be captured, differs or gains nothing runs plainly."""
 
+import random
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -122,10 +123,13 @@ FACTORS: dict[str, Callable[[Tensor, int, list[int]], float]] = {
     "that no tensor holds": lambda _index, _epoch, calls: (
         1.0 + len(calls) % 3
     ),  # A capture would repeat it for good.
+    "drawn by Python": lambda _index, _epoch, _calls: random.random(),  # Likewise.
 }
 
 
-@pytest.mark.parametrize(("factor", "times"), [*zip(FACTORS, ((3, None), (0, 0), (1, 1)), strict=True)])
+@pytest.mark.parametrize(
+    ("factor", "times"), [*zip(FACTORS, ((3, None), (0, 0), (1, 1), (1, 1)), strict=True)]
+)
 def test_a_loss_that_changes_is_captured_anew_or_runs_plainly(
     train: Any, graphed: Engine, graph: CpuGraph, plain: Any, factor: str, times: tuple[int, int | None]
 ) -> None:

@@ -6,12 +6,15 @@ from torch import Tensor
 from pdsearch.data.augmentation_parser import WHERE, chain, check_applies
 from pdsearch.data.dataset.dataset import Split
 from pdsearch.data.registry import AnyAugmentation, Cropping
-from pdsearch.errors import TrialError
+from pdsearch.errors import ConfigError, TrialError
 from pdsearch.specs import derive_seed
 from pdsearch.user_code import called
 
 SMALL_BYTES = 8 * 2**20
 """Up to this size all views of an epoch are computed at once; larger sets stay uint8, shared by a node's processes."""
+
+TRIED = 4
+"""Epochs whose views are made twice: some augmentations leave most images as they are."""
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -175,6 +178,35 @@ class Views:
             hint = f"return a tensor with a row for each of the {len(self)} images"
             raise TrialError(f"{name} draws {found}", where=WHERE, hint=hint)
         return draws.to(self._labels.device)
+
+
+def check_repeated(split: Split, *, mean: Tensor, std: Tensor, augment: str, classes: int) -> None:
+    """Refuse augmentations of one's own whose views of an image differ when they are made again, or in another batch.
+
+    The teacher's outputs would be those of other views than the student sees. Arguments as for `Views`.
+
+    Raises:
+        ConfigError: They do.
+    """
+    found = chain(augment)
+    entries = [*found.changes, *([found.mixing] if found.mixing else [])]
+    own = [name for name, entry in entries if not type(entry).__module__.startswith("pdsearch.")]
+    if not own:
+        return
+    first, again = (
+        Views(split, mean=mean, std=std, augment=augment, stream=0, classes=classes) for _ in range(2)
+    )
+    first._small = again._small = False  # Batch by batch, as views of a large set are made.
+    whole = torch.arange(len(split))
+    for epoch in range(TRIED):
+        together, alone = (
+            first.batch(epoch, whole),
+            torch.cat([again.batch(epoch, i) for i in whole.split(1)]),
+        )
+        if not torch.allclose(together, alone, rtol=1e-4, atol=1e-4):
+            what = f"{' and '.join(own)}: views of an image are others when they are made again, or in another batch"
+            hint = "draw all random numbers in draw(), by its generator, a row for each image; apply() draws none"
+            raise ConfigError(what, where=WHERE, hint=hint)
 
 
 def _same(name: str, views: object, images: Tensor) -> Tensor:
