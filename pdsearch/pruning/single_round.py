@@ -69,9 +69,9 @@ def prune_once(
     """
     check_held(model, () if method.structured else exclude)
     sparsity, whole = sparsity if method.removes else 0.0, whole or model
+    if not batches and (method.structured or method.needs_data):
+        raise TrialError(f"{method.name} needs images and was given none")
     if method.structured:
-        if not batches:
-            raise TrialError(f"{method.name} needs the shape of an image and was given none")
         channels = channels or find_channels(whole, batches[0][0][:1], exclude)
     with every_weight(method.structured or weights == "matrices"):
         removable = prunable(whole, exclude)

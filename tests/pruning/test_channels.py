@@ -45,10 +45,6 @@ def test_the_lowest_channels_go_and_never_classes_or_a_layer_s_best(net: nn.Modu
     # The best channel of "3" stays, though all of "0" scores higher.
     assert kept(net, mask) == [(0, 1, 2, 3, 4, 5), (7,)]
     assert mask["7.weight"].tolist() == [[False] * 7 + [True]] * 4
-
-
-def test_the_sparsity_is_that_of_the_weights_that_are_gone(net: nn.Module) -> None:
-    mask = run(net, RISING, 0.5)
     assert (mask.total, mask.remaining) == (6 * 27 + 8 * 54 + 32, 6 * 27 + 54 + 4)
 
 
@@ -109,36 +105,13 @@ def test_later_rounds_take_no_channel_back_to_make_a_multiple(net: nn.Module) ->
     assert {*kept(net, second)[1]} < {*kept(net, first)[1]}
 
 
-class Added(nn.Module):
-    """Two layers that make the same channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.two, self.classifier = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Linear(3, 2)
-
-    def forward(self, images: Tensor) -> Tensor:
-        maps = self.one(images) + self.two(images)
-        logits: Tensor = self.classifier(maps.mean((2, 3)))
-        return logits
-
-
-def test_tied_layers_speak_together_and_lose_the_same_channels() -> None:
-    net = Added()
-    scores = {"one.weight": torch.tensor([0.0, 3.0, 4.0]), "two.weight": torch.tensor([9.0, 2.0, 4.0])}
-    mask = run(net, scores, 1 / 3)
-    assert kept(net, mask) == [(0, 2)]
-    assert torch.equal(mask["one.weight"], mask["two.weight"])
-    alone = run(net, {"one.weight": scores["one.weight"]}, 1 / 3)
-    assert kept(net, alone) == [(1, 2)]
-
-
 @pytest.mark.parametrize(
     ("scores", "batches", "reason"),
     [
         ({"0.weight": torch.ones(2)}, BATCHES, r"test scores 0.weight with shape \(2,\), not \(6,\)"),
         ({"7.weight": torch.ones(4)}, BATCHES, "test finds no channels to prune"),
         ({"0.weight": torch.full((6,), torch.nan)}, BATCHES, "not finite"),
-        (RISING, (), "test needs the shape of an image"),
+        (RISING, (), "test needs images and was given none"),
     ],
 )
 def test_what_a_method_does_wrong_fails_the_trial(
@@ -178,6 +151,18 @@ def test_what_is_added_is_tied_with_what_normalises_and_reads_it() -> None:
     read = second.parts[-1]
     assert (read.name, read.axis) == ("classifier.weight", 1)
     assert dict(zip(read.positions, read.channels, strict=True)) == {at: at // 4 for at in range(16)}
+
+
+def test_tied_layers_speak_together_and_lose_the_same_channels() -> None:
+    net, batches = TiedSum(), [(SMALL_IMAGE, torch.zeros(1, dtype=torch.int64))]
+    one, two = torch.tensor([0.0, 3.0, 4.0, 5.0]), torch.tensor([9.0, 2.0, 4.0, 5.0])
+    for scores, left in (
+        ({"one.weight": one, "two.weight": two}, (0, 2, 3)),
+        ({"one.weight": one}, (1, 2, 3)),
+    ):
+        mask = run(net, scores, 1 / 4, batches=batches)
+        assert kept_channels(mask, find_channels(net, SMALL_IMAGE).ties)["one.weight"] == left
+        assert torch.equal(mask["one.weight"], mask["two.weight"])
 
 
 def test_a_depthwise_convolution_is_part_of_its_tie_and_a_grouped_one_loses_groups() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
@@ -48,14 +48,8 @@ def test_widths_are_what_remains_divided_by_what_each_layer_reads() -> None:
     mask = left(model, shares)
     first = round(int(mask["0.weight"].sum()) / 27)
     second = round(int(mask["2.weight"].sum()) / (9 * first))
-    assert (
-        implied_widths(model, IMAGE, mask)
-        == {"0.weight": first, "2.weight": second}
-        == {
-            "0.weight": 12,
-            "2.weight": 20,
-        }
-    )
+    assert (first, second) == (12, 20)
+    assert implied_widths(model, IMAGE, mask) == {"0.weight": 12, "2.weight": 20}
 
 
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "torchvision/mobilenet_v2"])
@@ -156,18 +150,3 @@ def test_widths_that_cannot_be_are_refused(widths: dict[str, int], words: str) -
     with pytest.raises(ConfigError, match=words) as caught:
         narrow(chain(), IMAGE, widths)
     assert caught.value.hint == "from 1 to: 0.weight 24, 2.weight 40"
-
-
-def test_a_network_that_can_lose_nothing_implies_no_widths() -> None:
-    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
-    with pytest.raises(ConfigError, match=r"no channel .* can be removed"):
-        implied_widths(model, IMAGE, {})
-
-
-def test_layers_that_lose_nothing_have_the_values_that_the_builder_drew() -> None:
-    model = chain()
-    small = copy.deepcopy(model)
-    narrow(small, IMAGE, {"2.weight": 39})
-    assert torch.equal(small.get_parameter("0.weight"), model.get_parameter("0.weight"))
-    expected: Tensor = model.get_parameter("6.weight")[:, :39] * (40 / 39) ** 0.5
-    torch.testing.assert_close(small.get_parameter("6.weight"), expected)

@@ -55,6 +55,12 @@ def test_a_weight_that_a_hook_makes_is_named(net: nn.Module, method: str) -> Non
     assert "3.weight" not in run(net, methods.get("magnitude"), 0.5, exclude=("3.*",))
 
 
+@pytest.mark.parametrize("name", ["synflow", "prue", "group_norm"])
+def test_a_method_that_needs_images_is_not_called_without(net: nn.Module, name: str) -> None:
+    with pytest.raises(TrialError, match=f"{name} needs images and was given none"):
+        run(net, methods.get(name), 0.5)
+
+
 @pytest.mark.parametrize("bad", [{}, {"0.weight": torch.ones(2)}])
 def test_a_method_that_forgets_a_layer_fails_the_trial(net: nn.Module, bad: dict[str, Tensor]) -> None:
     with pytest.raises(TrialError, match=r"test (scores 0.weight with shape|has no score of 0.weight)"):

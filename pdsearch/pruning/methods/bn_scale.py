@@ -24,7 +24,7 @@ def score_bn_scale(
     penalty on gamma before; here the teacher's own training decides.
 
     Raises:
-        TrialError: No layer is followed by batch normalisation, or there is no image.
+        TrialError: No layer is followed by batch normalisation.
 
     When:
         On trained networks whose every convolution is followed by batch normalisation. Not where a scale is
@@ -37,8 +37,6 @@ def score_bn_scale(
         Liu, Li, Shen, Huang, Yan, Zhang, "Learning efficient convolutional networks through network
         slimming", ICCV 2017, arXiv 1708.06519, section 3.
     """
-    if not batches:
-        raise TrialError("bn_scale needs an image to follow and was given none")
     scales = _scales(probe(model), batches[0][0][:1])
     if not scales:
         raise TrialError("bn_scale: no layer of this model is followed by batch normalisation")

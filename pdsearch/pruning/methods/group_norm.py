@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.errors import TrialError
 from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.pruning.single_round import grouped
@@ -39,8 +38,6 @@ def score_group_norm(
         Fang, Ma, Song, Mi, Wang, "DepGraph: towards any structural pruning", CVPR 2023, arXiv 2301.12900,
         section 3.3, without its sparse training.
     """
-    if not batches:
-        raise TrialError("group_norm needs the shape of an image and was given none")
 
     def measure(part: Part) -> Tensor:
         weight = model.get_parameter(part.name).detach()

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.errors import TrialError
 from pdsearch.pruning.methods.synflow import score_synflow
 from pdsearch.pruning.select import select
 from pdsearch.registry import NoParams
@@ -84,8 +83,3 @@ def test_the_paper_s_rounds_never_cut_a_layer_off() -> None:
     assert min(kept_in(mask).values()) > 0
     once = select({name: p.detach().abs() for name, p in net.named_parameters()}, sparsity=0.99)
     assert min(kept_in(once).values()) == 0
-
-
-def test_no_shape_fails_the_trial(net: nn.Module) -> None:
-    with pytest.raises(TrialError, match=r"synflow needs the shape"):
-        score_synflow(net, (), Generator(), NoParams())

@@ -4,37 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
-from torch import Generator, nn
 
 from pdsearch.pipeline.data import views
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pipeline.teacher import dense_teacher
-from pdsearch.pruning import prunable, prune_once
-from pdsearch.pruning.registry import methods
-from pdsearch.registry import NoParams
 from pdsearch.specs import PruneSpec, derive_seed
 from pdsearch.training.device import Engine
 from pdsearch.training.fit import fit, towards
 from tests.pipeline.digits import RECIPE, SPEC, data, finish, site
 
 CONTROL = PruneSpec(method="train_on", ratio=0.36, recipe=RECIPE)
-
-
-@pytest.mark.parametrize("sparsity", [0.2, 0.79])
-@pytest.mark.parametrize("scope", ["global", "layer"])
-def test_every_weight_stays(net: nn.Module, sparsity: float, scope: str) -> None:
-    mask = prune_once(
-        net,
-        method=methods.get("train_on"),
-        params=NoParams(),
-        batches=(),
-        generator=Generator().manual_seed(0),
-        sparsity=sparsity,
-        scope=scope,
-    )
-    assert (mask.sparsity, mask.remaining) == (0.0, sum(w.numel() for w in prunable(net).values()))
 
 
 def test_its_rounds_are_plain_training_with_the_seeds_of_pruned_ones(tmp_path: Path) -> None:
