@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pdsearch.errors import StorageError, StorageFullError
@@ -104,7 +105,7 @@ class StudentFacts:
     widths: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     artifact: str | None = None
 
-    @property
+    @cached_property
     def built(self) -> StudentKind:
         """What decides with which others it is compared."""
         return StudentKind(self.model, self.params, canonical_json(encode([self.options, self.widths])))

@@ -348,8 +348,10 @@ class Scheduler:
         return next((ledger for ledger in (self.search, self.unpruned) if job.id in ledger.live), None)
 
     def _check_failures(self, job: Job, outcome: Outcome) -> None:
+        if outcome.state != "failed":
+            return
         allowed, failed = self.space.search.max_failures, self.search.failed + self.unpruned.failed
-        if outcome.state == "failed" and failed > allowed:
+        if failed > allowed:
             self._open = False
             self.failure = FailureLimitError(
                 f"{failed} trials failed, more than search.max_failures = {allowed};"

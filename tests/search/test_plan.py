@@ -4,6 +4,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from pdsearch.config import parse
 from pdsearch.driver import run_serially
 from pdsearch.pipeline.context import Account, WorkerContext
 from pdsearch.pipeline.keys import dense_key, round_keys
+from pdsearch.search.confirmation.fairness import owed
 from pdsearch.search.planning import simulate as module
 from pdsearch.search.planning.remaining import Forecast, forecast
 from pdsearch.search.planning.simulate import PhaseCost, Plan, dense, needs, plan, teacher_epochs
@@ -212,8 +214,13 @@ def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch
     assert found.with_reuse == sum(trained.values())
 
 
-def test_what_is_left_of_a_study_is_planned_from_what_has_finished(tmp_path: Path) -> None:
-    """Its teachers are stored, its trials done, and the next ones those that its sampler will choose."""
+def test_what_is_left_of_a_study_is_planned_from_what_has_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its teachers are stored, its trials done, and the next ones those that its sampler will choose.
+
+    What is owed is counted over all records once or twice a draw, not at every job.
+    """
     sections = {
         "data": {"source": "digits", "subset": 60},
         "teacher": {"model": "convnet_s"},
@@ -239,7 +246,11 @@ def test_what_is_left_of_a_study_is_planned_from_what_has_finished(tmp_path: Pat
         return forecast(parse({**PAPER, **sections, "search": {"trials": trials}, **more}))
 
     run(3)
-    found = told(6)
+    counting = Mock(side_effect=owed)
+    with monkeypatch.context() as patch:
+        patch.setattr("pdsearch.search.scheduler.owed", counting)
+        found = told(6)
+    assert 0 < counting.call_count <= 2 * len(found.draws)
     assert (found.plan.done, found.plan.trials, len(found.draws)) == (3, 6, 9)
     assert sum(phase.students for phase in found.plan.phases) == len(run(6))
     assert (told(6).plan.phases, told(6).plan.with_reuse) == ((), 0)

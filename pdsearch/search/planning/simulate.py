@@ -235,8 +235,9 @@ def plan(space: Space, begun: Begun | None = None, *, draw: int = 0) -> Plan:
     limited = replace(space, search=replace(space.search, trials=drawn, timeout=None, gpu_hours=None))
     outcomes = Outcomes(space, records.finished.values(), draw)
     scheduler = _scheduler(limited, played, records, begun)
-    while not (begun and scheduler.idle()) and (job := scheduler.next()) is not None:
-        scheduler.finish(job, _outcome(job, scheduler, outcomes))
+    if not (begun and scheduler.idle()):  # Asked once, as by a driver: it looks at every record.
+        while (job := scheduler.next()) is not None:
+            scheduler.finish(job, _outcome(job, scheduler, outcomes))
     trials, exact = scheduler.search.finished, scheduler.search.exhausted or not space.parameters
     if trials == drawn and not exact:
         # Whether the search has visited every point of its space.
