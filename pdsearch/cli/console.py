@@ -67,7 +67,8 @@ def print_table(
     title: str | None = None,
     numeric: Sequence[bool] = (),
     repeat: int = 0,
-) -> None:
+    whole: bool = True,
+) -> list[str]:
     """Print rows of text on stdout: a drawn table on a terminal, tab-separated lines off it.
 
     Args:
@@ -77,27 +78,39 @@ def print_table(
         numeric: Which columns are numbers, to be aligned right; none where empty.
         repeat: How many columns a terminal too narrow for all repeats at the start of each part of the table; 0 breaks
             cells instead.
+        whole: Whether such a terminal is shown all parts, or the first alone.
+
+    Returns:
+        The names of the columns that were not shown.
     """
     console, lines = stdout(), [tuple(row) for row in rows]
     if not console.is_terminal:
         for row in [columns, *lines]:
             print("\t".join(row))
-        return
-    parts = _parts([columns, *lines], console.width, repeat) if repeat else [range(len(columns))]
-    for part in parts:
+        return []
+    natural = [max(map(len, cells)) for cells in zip(columns, *lines, strict=True)]
+    # Headings are broken between words where that makes room; cells are not.
+    broken = [
+        max(map(len, [*column.split(), *cells])) for column, *cells in zip(columns, *lines, strict=True)
+    ]
+    parts = _parts(broken, console.width, repeat) if repeat else [range(len(columns))]
+    shown = parts if whole else parts[:1]
+    for part in shown:
         head = title if part is parts[0] else None
         table = Table(title=head, title_justify="left", title_style="bold", header_style="bold")
+        fits = not repeat or sum(natural[place] + 3 for place in part) < console.width
         for place in part:
-            right = bool(numeric) and numeric[place]
-            table.add_column(Text(columns[place]), justify="right" if right else "left")
+            right, most = bool(numeric) and numeric[place], None if fits else broken[place]
+            table.add_column(Text(columns[place]), justify="right" if right else "left", max_width=most)
         for row in lines:
             table.add_row(*(Text(row[place]) for place in part))
         console.print(table)
+    return [columns[place] for part in parts[len(shown) :] for place in part[repeat:]]
 
 
-def _parts(lines: Sequence[Sequence[str]], width: int, repeat: int) -> list[Sequence[int]]:
+def _parts(widths: Sequence[int], width: int, repeat: int) -> list[Sequence[int]]:
     """Return the columns of each part of a table, as many as fit unbroken, and one more than `repeat` at least."""
-    widths = [max(map(len, cells)) + 3 for cells in zip(*lines, strict=True)]  # two spaces and a rule
+    widths = [cells + 3 for cells in widths]  # two spaces and a rule
     first = list(range(repeat))
     room, parts, part = width - 1 - sum(widths[:repeat]), [], list(first)
     for place in range(repeat, len(widths)):

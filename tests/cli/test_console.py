@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.cli import console
+from pdsearch.cli.main import main
 from pdsearch.errors import ConfigError
 
 
@@ -23,11 +24,19 @@ def colour(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def on_terminal(action: Callable[[], None]) -> str:
+def on_terminal(action: Callable[[], object]) -> str:
     screen = Terminal()
     with redirect_stdout(screen), redirect_stderr(screen):
         action()
     return screen.getvalue()
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def assert_ends_well(words: list[str]) -> None:
+    assert main(words) == 0
 
 
 ERROR = ConfigError("no such [method]", where="space.yaml:3:5", hint="known: magnitude")
@@ -90,11 +99,25 @@ def test_a_narrow_terminal_shows_every_column_in_parts_that_repeat_the_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "24")
-    columns, rows = ("first", "second", "third", "last"), [("a", "b", "c", "d")]
+    columns, rows = ("first", "second", "the third", "last"), [("a", "b", "c", "d")]
     text = on_terminal(lambda: console.print_table(columns, rows, title="Letters", repeat=1))
     heads = [re.findall(r"first|second|third|last", line) for line in text.splitlines() if "first" in line]
     assert heads == [["first", "second"], ["first", "third", "last"]]
     assert text.count("Letters") == 1
+
+
+def test_a_ranking_on_a_narrow_terminal_is_one_table_that_says_what_it_leaves_out(
+    study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = plain(on_terminal(lambda: assert_ends_well(["rank", str(study_folder)])))
+    assert len(re.findall("rank.*vs unpruned", text)) == 1
+    told = r"Too narrow here for: .*trials, full \(epochs\)\. `pdsearch rank --detail`"
+    assert re.search(told, " ".join(text.split()))
+    assert max(map(len, text.splitlines())) <= 80
+    whole = plain(on_terminal(lambda: assert_ends_well(["rank", str(study_folder), "--detail"])))
+    assert "Too narrow" not in whole
+    assert len(re.findall("│ rank|┃ rank", whole)) > 1
 
 
 def test_a_terminal_too_narrow_for_any_part_shows_them_all(monkeypatch: pytest.MonkeyPatch) -> None:

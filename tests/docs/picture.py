@@ -14,9 +14,9 @@ PICTURE = ROOT / "docs/demo.svg"
 COLUMNS = 132
 
 
-def drawn(study: str) -> str:
+def drawn(study: str, columns: int = COLUMNS) -> str:
     """Return what `pdsearch rank` prints of a study on a terminal, as SVG."""
-    console = Console(file=io.StringIO(), record=True, width=COLUMNS, force_terminal=True, highlight=False)
+    console = Console(file=io.StringIO(), record=True, width=columns, force_terminal=True, highlight=False)
     with patch("pdsearch.cli.console.stdout", lambda: console):
         assert main(["rank", study]) == 0
     return console.export_svg(title=f"pdsearch rank {study}", theme=MONOKAI)

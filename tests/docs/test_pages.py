@@ -79,7 +79,8 @@ def test_every_part_says_what_it_is_when_to_use_it_what_it_costs_and_where_it_is
 def test_the_picture_of_a_terminal_has_the_columns_of_today(tmp_path: Path) -> None:
     write_study(tmp_path / "made-up", [*confirmed(None, [0.8, 0.9]), *confirmed("magnitude", [0.9, 0.9])])
     shown = head(PICTURE.read_text(encoding="utf-8"))
-    assert head(drawn(str(tmp_path / "made-up"))) == shown, "run: python -m tests.docs.picture runs/digits"
+    today = head(drawn(str(tmp_path / "made-up"), columns=400))
+    assert {"rank", "teacher"} < shown <= today, "run: python -m tests.docs.picture runs/digits"
 
 
 def head(svg: str) -> set[str]:

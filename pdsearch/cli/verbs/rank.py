@@ -32,7 +32,11 @@ def rank(
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
     rows: Annotated[Path | None, typer.Option(help="Also write all trials to this Parquet file.")] = None,
     detail: Annotated[
-        bool, typer.Option("--detail", help="Show what teachers and students are like.")
+        bool,
+        typer.Option(
+            "--detail",
+            help="Show what teachers and students are like, and all columns on a narrow terminal, too.",
+        ),
     ] = False,
     front: Annotated[
         bool, typer.Option("--front", help="Show the trials that none beats in all objectives.")
@@ -69,7 +73,7 @@ def print_ranking(ranking: "Ranking", *, detail: bool = False) -> None:
     from pdsearch.analysis.tables import front_as_table, tables_by_student
 
     for table in tables_by_student(ranking, detail=detail):
-        _print(table, repeat=2)
+        _print(table, repeat=2, whole=detail)
     if ranking.front is not None:
         _print(front_as_table(ranking.front))
 
@@ -95,6 +99,10 @@ def _write(text: str, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
 
 
-def _print(table: "Table", *, repeat: int = 0) -> None:
-    print_table(table.columns, table.rows, title=table.title, numeric=table.numeric, repeat=repeat)
+def _print(table: "Table", *, repeat: int = 0, whole: bool = True) -> None:
+    left_out = print_table(
+        table.columns, table.rows, title=table.title, numeric=table.numeric, repeat=repeat, whole=whole
+    )
+    if left_out:
+        print_lines([f"Too narrow here for: {'; '.join(left_out)}. `pdsearch rank --detail` shows all."])
     print_lines(table.footer)
