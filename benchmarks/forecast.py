@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
-from pdsearch.cli.progress.stats import Tally
+from pdsearch.cli.progress import Tally
 from pdsearch.protocol import Job, Outcome
 from pdsearch.records.trial_record import TrialRecord
 from pdsearch.search.records import Records

@@ -22,7 +22,7 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import Row, read_study
 from pdsearch.artifacts import open_store
-from pdsearch.cli.progress.lines import Lines
+from pdsearch.cli.progress import Lines
 from pdsearch.config import Space, load
 from pdsearch.driver import run_serially
 from pdsearch.pipeline.context import WorkerContext

@@ -13,8 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
-from pdsearch.artifacts.leases.file_lease import Lease, discard_if_dead
-from pdsearch.artifacts.leases.owner import draft_name, is_dead, is_orphan
+from pdsearch.artifacts.file_lease import Lease, discard_if_dead
 from pdsearch.artifacts.manifest import (
     Checked,
     CorruptError,
@@ -24,6 +23,7 @@ from pdsearch.artifacts.manifest import (
     read_manifest,
     seal,
 )
+from pdsearch.artifacts.owner import draft_name, is_dead, is_orphan
 from pdsearch.io import subfolders
 from pdsearch.io.durable import storage_errors, sync_folder
 from pdsearch.specs import Json

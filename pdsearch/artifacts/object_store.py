@@ -17,13 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
-from pdsearch.artifacts.build_once import building
-from pdsearch.artifacts.leases.file_lease import parse_owner
-from pdsearch.artifacts.leases.object_lease import ObjectLease, discard_object_if_dead
-from pdsearch.artifacts.leases.owner import is_dead
+from pdsearch.artifacts.base import Entry, Holding, building, check_name, is_key, is_stage
+from pdsearch.artifacts.file_lease import parse_owner
 from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.manifest import MANIFEST, CorruptError, Manifest, parse_manifest
+from pdsearch.artifacts.object_lease import ObjectLease, discard_object_if_dead
+from pdsearch.artifacts.owner import is_dead
 from pdsearch.io import Place, Remote, cache_folder
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.objects import Listed, Objects, objects_at

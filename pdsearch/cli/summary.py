@@ -16,7 +16,7 @@ from pdsearch.analysis.ranking import rank_teachers
 from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.study_table import StudyTable, read_study
 from pdsearch.cli.console import duration_text, print_lines
-from pdsearch.cli.progress.stats import Tally
+from pdsearch.cli.progress import Tally
 from pdsearch.cli.verbs.rank import print_ranking
 from pdsearch.config import Space
 from pdsearch.config.resolve import points_of

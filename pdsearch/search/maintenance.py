@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pdsearch.artifacts import hold, is_dead, lease_at
-from pdsearch.artifacts.leases.owner import Owner
+from pdsearch.artifacts.owner import Owner
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, place
 from pdsearch.io.record_files import BrokenRecord, read_asked, read_finished

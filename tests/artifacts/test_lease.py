@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Lease, check_lease_held, hold, lease_at
-from pdsearch.artifacts.leases.file_lease import Watch, discard_if_dead, read_lease, record, remove_lease
-from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, is_orphan, this_owner
+from pdsearch.artifacts.file_lease import Watch, discard_if_dead, read_lease, record, remove_lease
+from pdsearch.artifacts.owner import Owner, draft_name, is_dead, is_orphan, this_owner
 from pdsearch.errors import StorageError, StudyHeldError
 from pdsearch.io import Place, place, replace
 from pdsearch.io import read as read_file
@@ -210,7 +210,7 @@ def test_a_lease_is_discarded_only_when_its_owner_has_ended(tmp_path: Path) -> N
 def where(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "folder":
         return tmp_path / "study" / "driver.lease"
-    monkeypatch.setattr("pdsearch.artifacts.leases.object_lease._SETTLE_S", 0.01)
+    monkeypatch.setattr("pdsearch.artifacts.object_lease._SETTLE_S", 0.01)
     bucket, server = request.getfixturevalue("bucket"), request.getfixturevalue("s3")
     return place(server.url(f"{bucket}/study/driver.lease"))
 

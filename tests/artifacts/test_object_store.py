@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import ObjectLease, ObjectStore, stage_key
-from pdsearch.artifacts.leases.file_lease import record
-from pdsearch.artifacts.leases.object_lease import discard_object_if_dead
-from pdsearch.artifacts.leases.owner import Owner, this_owner
+from pdsearch.artifacts.file_lease import record
 from pdsearch.artifacts.manifest import MANIFEST
+from pdsearch.artifacts.object_lease import discard_object_if_dead
+from pdsearch.artifacts.owner import Owner, this_owner
 from pdsearch.io import Remote, place, read, replace
 from pdsearch.io.objects import Objects, objects_at
 from tests.s3_server import S3Server

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Entry, Store, stage_key
-from pdsearch.artifacts.leases.owner import draft_name
 from pdsearch.artifacts.manifest import CorruptError, Manifest, read_manifest
+from pdsearch.artifacts.owner import draft_name
 from pdsearch.errors import StorageError, StorageFullError
 from pdsearch.specs import Json
 from tests.artifacts.get_or_build import get_or_build

@@ -15,8 +15,7 @@ from pdsearch.analysis.report.headline import headline
 from pdsearch.analysis.study_table import read_study
 from pdsearch.cli.console import about, duration_text, parse_size
 from pdsearch.cli.main import main
-from pdsearch.cli.progress.lines import Lines
-from pdsearch.cli.progress.stats import Tally, describe_job
+from pdsearch.cli.progress import Lines, Tally, describe_job
 from pdsearch.cli.summary import closing_words, nothing_came
 from pdsearch.errors import ConfigError, FailureLimitError, IncompleteError, TrialError
 from pdsearch.io.record_files import read_finished

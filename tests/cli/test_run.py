@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from pdsearch.cli.main import main
-from pdsearch.cli.progress.lines import JsonLines, Lines
-from pdsearch.cli.progress.screen import Screen
+from pdsearch.cli.progress import JsonLines, Lines
+from pdsearch.cli.screen import Screen
 from pdsearch.cli.verbs import run as running
 from pdsearch.cli.verbs.run import _observer
 from pdsearch.cluster.connection.choice import Choice

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from rich.console import Console, ConsoleDimensions
 
-from pdsearch.cli.progress.lines import JsonLines, Lines
-from pdsearch.cli.progress.screen import Screen
-from pdsearch.cli.progress.stats import PHASES, describe_job
+from pdsearch.cli.progress import PHASES, JsonLines, Lines, describe_job
+from pdsearch.cli.screen import Screen
 from pdsearch.protocol import Progress, Report
 from tests.cli.scripted_run import show
 from tests.end_to_end.program import environment
@@ -127,7 +126,7 @@ def test_plain_lines_are_as_agreed() -> None:
 
 def test_a_log_is_not_silent_for_longer_than_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("pdsearch.cli.progress.lines.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pdsearch.cli.progress.time.monotonic", lambda: now[0])
     stream, teacher = io.StringIO(), job(DENSE, id="teacher-00aa11bb22cc", kind="teacher")
     with Lines(stream) as lines:
         lines.started(teacher)

@@ -7,7 +7,7 @@ import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines
-from pdsearch.cli.progress.lines import Lines
+from pdsearch.cli.progress import Lines
 from pdsearch.config import load, with_position
 from pdsearch.errors import ConfigError
 from pdsearch.io import resolved

@@ -13,7 +13,7 @@ import typer
 from pdsearch.analysis.tables import percent
 from pdsearch.cli.arguments import Overrides
 from pdsearch.cli.console import print_lines, print_note
-from pdsearch.cli.progress.lines import JsonLines, Lines
+from pdsearch.cli.progress import JsonLines, Lines
 from pdsearch.errors import ConfigError, Interrupted, IrreproducibleError
 from pdsearch.signals import stoppable
 

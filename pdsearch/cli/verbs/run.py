@@ -15,8 +15,8 @@ import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_note, stderr
-from pdsearch.cli.progress.lines import JsonLines, Lines
-from pdsearch.cli.progress.screen import Screen
+from pdsearch.cli.progress import JsonLines, Lines
+from pdsearch.cli.screen import Screen
 from pdsearch.config import Space, diff, load, with_position
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError, redacted

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from pdsearch.cli.console import duration_text, print_lines, print_note, stdout
-from pdsearch.cli.progress.stats import PHASES
+from pdsearch.cli.progress import PHASES
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place, place, resolved
 from pdsearch.io.durable import storage_errors

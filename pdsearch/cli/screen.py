@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pdsearch.cli.console import about, duration_text
-from pdsearch.cli.progress.stats import PHASES, Tally, describe_job, ending
+from pdsearch.cli.progress import PHASES, Tally, describe_job, doing, ending
 from pdsearch.protocol import Event, Job, Outcome, Progress, Report
 from pdsearch.records.trial_record import TrialRecord
 
@@ -66,8 +66,7 @@ class Screen(Tally):
         """Show how far a job is."""
         running = self._running[job.id]
         if isinstance(event, Progress | Report):
-            stage = "distill" if isinstance(event, Report) else event.note or event.stage
-            running.stage, running.epoch, running.epochs = stage, event.epoch, event.epochs
+            running.stage, running.epoch, running.epochs = doing(event), event.epoch, event.epochs
             running.val_accuracy = event.val_accuracy
 
     def ended(self, job: Job, outcome: Outcome, record: TrialRecord | None) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
-from pdsearch.artifacts.leases.file_lease import Lease, Watch, parse_owner, record
-from pdsearch.artifacts.leases.owner import Owner, is_dead, this_owner
+from pdsearch.artifacts.file_lease import Lease, Watch, parse_owner, record
+from pdsearch.artifacts.owner import Owner, is_dead, this_owner
 from pdsearch.errors import StorageError, StudyHeldError
 from pdsearch.io import Place, Remote
 from pdsearch.io.objects import objects_at

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from pdsearch.artifacts.leases.owner import Owner, draft_name, is_dead, this_owner
+from pdsearch.artifacts.owner import Owner, draft_name, is_dead, this_owner
 from pdsearch.io.durable import read_regular, storage_errors
 
 

@@ -1,1 +1,0 @@
-"""Leases, which decide which process builds an artifact or drives a study."""

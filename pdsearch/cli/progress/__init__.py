@@ -1,1 +1,0 @@
-"""Progress of a running study: counts, the live screen, plain lines."""
