@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from pdsearch.errors import ConfigError
 from pdsearch.protocol import Event, Job, Outcome
@@ -84,7 +83,7 @@ class Observers(Observer):
         """Tell all."""
         self._tell("close")
 
-    def _tell(self, what: str, *about: Any) -> None:
+    def _tell(self, what: str, *about: object) -> None:
         with self._lock:
             getattr(self._shown, what)(*about)
             for one in tuple(self._others):

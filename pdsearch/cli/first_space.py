@@ -4,11 +4,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import from_home
+from pdsearch.specs import DataSpec, Params
 
 if TYPE_CHECKING:
     from pdsearch.search.planning.disk import DataShape
@@ -36,13 +37,13 @@ class Found:
     """A data set as `init` found it.
 
     Args:
-        data: The `data` section, without fractions.
+        data: Source, root and options of the `data` section.
         shape: Classes, channels, size, and images of both parts.
         has_test: Whether it has test images of its own.
         notes: What there is to say about it.
     """
 
-    data: dict[str, Any]
+    data: DataSpec
     shape: "DataShape"
     has_test: bool
     notes: tuple[str, ...]
@@ -97,14 +98,13 @@ def inspect_data(name: str, image_size: int | None, *, gpu: bool) -> Found:
         DataError: Images are broken, or the folder is laid out otherwise; the message names the files.
     """
     data = _section(name)
-    if data["source"] == "image_folder":
-        data["options"] = _size_option(from_home(name), image_size, gpu=gpu)
-    elif image_size is not None:
-        data["options"] = {**data.get("options", {}), "image_size": image_size}
-    return _read(data)
+    if data.source == "image_folder":
+        image_size = _image_size(from_home(name), image_size, gpu=gpu)
+    size: Params = () if image_size is None else (("image_size", image_size),)
+    return _read(replace(data, options=(*data.options, *size)))
 
 
-def _section(name: str) -> dict[str, Any]:
+def _section(name: str) -> DataSpec:
     from pdsearch.data.registry import sources
 
     path = from_home(name)
@@ -112,24 +112,24 @@ def _section(name: str) -> dict[str, Any]:
         inside = [path] if path.is_file() else sorted(path.iterdir())
         known = [PUBLISHED[item.name] for item in inside if item.name in PUBLISHED]
         if known and path.is_dir():
-            return {"source": known[0], "root": name}
+            return DataSpec(known[0], root=name)
         if path.suffix == ".parquet" or any(item.suffix == ".parquet" for item in inside):
-            return {"source": "parquet", "root": name}
+            return DataSpec("parquet", root=name)
         if path.is_file():
             raise ConfigError(
                 "a file that no source reads", where=name, hint="name a folder or a .parquet file"
             )
-        return {"source": "image_folder", "root": name}
+        return DataSpec("image_folder", root=name)
     if ":" in name and "/" not in name:
-        return {"source": "callable", "options": {"function": name}}
+        return DataSpec("callable", options=(("function", name),))
     if name in sources.names():
-        return {"source": name} if name == "digits" else {"source": name, "root": "data"}
+        return DataSpec(name, root=None if name == "digits" else "data")
     hint = f"name a folder of images, package.module:function, or one of {', '.join(sources.names())}"
     raise ConfigError("no such folder, file or data set", where=name, hint=hint)
 
 
-def _size_option(root: Path, asked: int | None, *, gpu: bool) -> dict[str, Any]:
-    """Return the option `image_size`, where the images need one; read a sample of them to the last pixel."""
+def _image_size(root: Path, asked: int | None, *, gpu: bool) -> int | None:
+    """Return the pixels to resize to, where the images need it; read a sample of them to the last pixel."""
     from PIL import Image
 
     from pdsearch.data.readers.decode import decode_images
@@ -151,31 +151,27 @@ def _size_option(root: Path, asked: int | None, *, gpu: bool) -> dict[str, Any]:
         what = f"{len(broken)} of {len(sizes) + len(broken)} images looked at cannot be read: {shown}"
         raise DataError(what, where=str(root), hint="move them out of the folder, or mend them; then again")
     if asked is not None or not sizes:
-        return {} if asked is None else {"image_size": asked}
+        return asked
     shorter = int(statistics.median(min(size) for size in sizes))
     most = 128 if gpu else 64
     if len(set(sizes)) == 1 and len(set(sizes[0])) == 1 and shorter <= most:
-        return {}
-    return {"image_size": max(side for side in SIZES if side <= max(SIZES[0], min(shorter, most)))}
+        return None
+    return max(side for side in SIZES if side <= max(SIZES[0], min(shorter, most)))
 
 
-def _read(data: dict[str, Any]) -> Found:
+def _read(data: DataSpec) -> Found:
     from pdsearch.data.registry import sources
     from pdsearch.search.planning.disk import DataShape, known_images
-    from pdsearch.specs import DataSpec
 
-    spec = DataSpec(
-        data["source"], root=data.get("root"), options=tuple(sorted(data.get("options", {}).items()))
-    )
-    known = known_images(spec)
+    known = known_images(data)
     if known is not None:
         return Found(data, known, True, ())
     try:
-        has_test, raw = True, sources.get(spec.source).read(spec)
+        has_test, raw = True, sources.get(data.source).read(data)
     except (ConfigError, DataError) as error:
         if "test_fraction" not in str(error):
             raise
-        has_test, raw = False, sources.get(spec.source).read(replace(spec, test_fraction=0.2))
+        has_test, raw = False, sources.get(data.source).read(replace(data, test_fraction=0.2))
     train, test = len(raw.train_labels), len(raw.test_labels)
     if not has_test and not test:
         train, test = int(train * 0.8), train - int(train * 0.8)
@@ -259,10 +255,12 @@ def _recipe(epochs: int, batch: int) -> str:
     return f"{{epochs: {epochs}, lr: 0.05, schedule: cosine, weight_decay: 5.0e-4, batch_size: {batch}}}"
 
 
-def _flow(values: dict[str, Any]) -> str:
-    """Return a mapping in YAML's flow form, without its braces."""
+def _flow(data: DataSpec) -> str:
+    """Return the keys of a data section in YAML's flow form, without its braces."""
     import yaml
 
+    given = {"source": data.source, "root": data.root, "options": dict(data.options)}
+    values = {key: value for key, value in given.items() if value}
     text: str = yaml.safe_dump(
         values, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True
     )

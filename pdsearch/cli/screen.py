@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -53,9 +52,9 @@ class Screen(Tally):
         self._live.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the live part; the lines of finished jobs stay."""
-        self._live.__exit__(*error)
+        self._live.stop()
 
     def started(self, job: Job) -> None:
         """Show a job among the running ones."""

@@ -1,7 +1,7 @@
 """Loading of space files into a validated, frozen Space; every mistake becomes a ConfigError."""
 
 from pdsearch.config.json_schema import json_schema
-from pdsearch.config.loader import load, parse, with_position
+from pdsearch.config.loader import load, parse
 from pdsearch.config.sections import Confirm, Resources
 from pdsearch.config.serialize import diff, extension
 from pdsearch.config.space import Halving, Parameter, Search, Space
@@ -21,5 +21,4 @@ __all__ = [
     "json_schema",
     "load",
     "parse",
-    "with_position",
 ]

@@ -62,12 +62,6 @@ def part_params(params: type[object]) -> Mapping[str, Rule]:
     return _part_params(cast("Hashable", params))
 
 
-def is_later(params: type[Any], name: str) -> bool:
-    """Return whether a parameter was added after its part was first published; see `pdsearch.registry.parameter`."""
-    fields = {field.name: field for field in dataclasses.fields(params)}
-    return bool(fields[name].metadata.get("later"))
-
-
 @cache
 def _part_params(params: Hashable) -> Mapping[str, Rule]:
     kind: Any = params

@@ -1,9 +1,8 @@
 """Loader of space files and `--set` overrides: read, override, validate each section, check the whole."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
@@ -18,9 +17,9 @@ from pdsearch.config.checks.consistency import (
     count_configurations,
     is_validated,
 )
-from pdsearch.config.checks.draft import Draft, given_in, path_of
+from pdsearch.config.checks.draft import Draft, given_in
 from pdsearch.config.checks.feasibility import check_sense
-from pdsearch.config.field_rules import is_later, part_params, parts_of, section_defaults
+from pdsearch.config.field_rules import parts_of, section_defaults
 from pdsearch.config.parameters import check_conditions, read_space
 from pdsearch.config.problems import Problems, add_complaints, quoted
 from pdsearch.config.resolve import PRUNING_ONLY, in_order
@@ -29,8 +28,8 @@ from pdsearch.config.serialize import without_retired
 from pdsearch.config.space import Halving, Search, Space
 from pdsearch.config.validators import METRICS, read_constraints
 from pdsearch.config.yaml_reader import MAX_BYTES, apply_overrides, read_yaml
-from pdsearch.config.yaml_tree import Mark, Node, dotted, every_node, from_plain, mark_of, node_at, to_plain
-from pdsearch.errors import ConfigError, PdsearchError
+from pdsearch.config.yaml_tree import Mark, Node, dotted, every_node, from_plain, mark_of, to_plain
+from pdsearch.errors import ConfigError
 from pdsearch.io.durable import UnfitFileError, open_regular
 from pdsearch.objectives import Constraint, Objective, better_goal
 from pdsearch.records.codec import frozen
@@ -90,9 +89,10 @@ def _parts(selectable: Selectable, *, later: bool) -> tuple[tuple[str, Params], 
     return tuple((part, values) for part, values in sorted(found.items()) if values or not later)
 
 
-def _defaults(params: type[object], *, later: bool) -> Params:
-    unset, names = params(), sorted(part_params(params))
-    return tuple((name, frozen(getattr(unset, name))) for name in names if is_later(params, name) is later)
+def _defaults(params: type[Any], *, later: bool) -> Params:
+    """Return a part's defaults by name; see `later` of `pdsearch.registry.parameter`."""
+    named = {f.name for f in fields(params) if bool(f.metadata.get("later")) is later}
+    return tuple((name, frozen(getattr(params(), name))) for name in sorted(named))
 
 
 def _search(draft: Draft) -> Search:
@@ -123,7 +123,6 @@ def _objectives(draft: Draft) -> tuple[Objective, ...]:
     return tuple(Objective(o.metric, o.goal or better_goal(o.metric)) for o in file.objectives)
 
 
-KEY = re.compile(r"[a-z_]+(\.\w+)+")
 MOST_PARAMETERS = 64
 MOST_NAMED = 8
 MOST_TRIES = 4
@@ -143,26 +142,6 @@ def load(path: str | FilePath, overrides: Sequence[str] = ()) -> Space:
     root = read_yaml(_content(FilePath(path)), str(path))
     look_in(FilePath(path).parent)
     return _space(root, str(path), FilePath(path).stem, overrides)
-
-
-@contextmanager
-def with_position(path: str | FilePath, overrides: Sequence[str] = ()) -> Iterator[None]:
-    """Add file, line and column to an error about a key of a space file that only shows once the data are read.
-
-    Args:
-        path: The file, which was loaded.
-        overrides: As in `load`.
-    """
-    try:
-        yield
-    except PdsearchError as error:
-        root, _ = without_retired(apply_overrides(read_yaml(_content(FilePath(path)), str(path)), overrides))
-        key = error.where or ""
-        for place in (path_of(key), ("space", key)) if KEY.fullmatch(key) else ():
-            if node_at(root, place) is not None:
-                where = f"{mark_of(root, place, key=True)} key {key}"
-                raise type(error)(error.what, where=where, hint=error.hint) from error
-        raise
 
 
 def parse(document: Mapping[str, object], overrides: Sequence[str] = (), *, source: str = "space") -> Space:

@@ -1,13 +1,14 @@
 """Mistakes in a space file, pydantic's among them, collected with their positions and raised as one ConfigError."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, NoReturn, get_args, get_origin
+from typing import NoReturn, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, mark_of, shorten
 from pdsearch.errors import ConfigError
@@ -172,7 +173,7 @@ def _number(bound: float) -> str:
     return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 
-def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
+def _sentence(item: ErrorDetails) -> tuple[str, str]:
     kind, value, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "complaint":
         return context["what"], context["hint"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.problems import nearest, quoted
+from pdsearch.config.yaml_tree import Scalar
 from pdsearch.errors import ConfigError
 from pdsearch.records.codec import decode, frozen
 from pdsearch.specs import (
@@ -48,10 +49,7 @@ def in_order(parameters: Mapping[str, "Parameter"]) -> tuple["Parameter", ...]:
 
 
 NOT_TRAINED = Recipe(epochs=1, lr=1.0)
-"""Recipe of a teacher that comes from a checkpoint."""
-
-NO_RECOVERY = Recipe(epochs=1, lr=1.0)
-"""Recipe where there is no recovery, so that teachers share their keys whatever recipe the file gives."""
+"""Recipe of a teacher from a checkpoint, and of no recovery: teachers share their keys whatever the file gives."""
 
 RECOVERY_AT_INIT = "lr_rewind"
 """Recovery where pruning starts from initial weights: the teacher's recipe then follows in any case."""
@@ -121,7 +119,7 @@ def _prune(space: "Space", values: Mapping[str, Any], teacher: Recipe) -> PruneS
         fields["recovery"] = RECOVERY_AT_INIT
     if fields["recovery"] != "rewind":
         fields["rewind_epoch"] = 0
-    recovers = {"init": teacher, "trained": None if fields["recovery"] != "none" else NO_RECOVERY}
+    recovers = {"init": teacher, "trained": None if fields["recovery"] != "none" else NOT_TRAINED}
     return PruneSpec(
         recipe=recovers[fields["at"]] or _recipe(values, "recover"),
         params=_part(space, values, "prune.params.", f"prune.{method}"),
@@ -195,16 +193,16 @@ def _number(parameter: "Parameter", value: object) -> float:
     return int(value) if parameter.kind == "int" else float(value)
 
 
-def defaults(space: "Space") -> dict[str, Any]:
+def defaults(space: "Space") -> dict[str, Scalar]:
     """Return the middle of the space: first choices, centres of ranges, conditions respected."""
-    values: dict[str, Any] = {}
+    values: dict[str, Scalar] = {}
     for parameter in space.parameters:
         if parameter.active(values):
             values[parameter.name] = centre_of(parameter)
     return values
 
 
-def centre_of(parameter: "Parameter") -> Any:
+def centre_of(parameter: "Parameter") -> Scalar:
     """Return the first choice, or the middle of the range: geometric on a log scale, rounded to a step."""
     low, high = parameter.low, parameter.high
     if low is None or high is None:
@@ -265,7 +263,7 @@ MOST_CONFIGURATIONS = 1_000
 """Limit of a space that is run exhaustively because there are no validation images to select by."""
 
 
-def points_of(parameters: Sequence["Parameter"], *, limit: int) -> list[dict[str, Any]] | None:
+def points_of(parameters: Sequence["Parameter"], *, limit: int) -> list[dict[str, Scalar]] | None:
     """Return every point of a space, in order; None if it has more than the limit, or a continuous range."""
     values = {parameter.name: _values(parameter, limit) for parameter in parameters}
     if None in values.values():
@@ -276,9 +274,9 @@ def points_of(parameters: Sequence["Parameter"], *, limit: int) -> list[dict[str
 
 def combinations(
     parameters: Sequence["Parameter"],
-    values: Callable[["Parameter"], Iterable[Any]],
-    chosen: Mapping[str, Any] = MappingProxyType({}),
-) -> Iterator[dict[str, Any]]:
+    values: Callable[["Parameter"], Iterable[Scalar]],
+    chosen: Mapping[str, Scalar] = MappingProxyType({}),
+) -> Iterator[dict[str, Scalar]]:
     """Yield every combination of values of parameters, conditions respected.
 
     Args:
@@ -297,7 +295,7 @@ def combinations(
         yield from combinations(rest, values, {**chosen, first.name: value})
 
 
-def _values(parameter: "Parameter", most: int) -> list[Any] | None:
+def _values(parameter: "Parameter", most: int) -> list[Scalar] | None:
     """Return the values of a parameter; None for a continuous range, or for more of them than `most`."""
     if parameter.kind == "categorical":
         return list(parameter.choices)

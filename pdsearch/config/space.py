@@ -1,6 +1,7 @@
 """The Space: a validated, frozen description of the searched parameters, the fixed values and the run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pdsearch.config import resolve as resolving
@@ -8,6 +9,7 @@ from pdsearch.config import serialize
 from pdsearch.config.ledger_url import BESIDE
 from pdsearch.config.sections import Confirm, Resources
 from pdsearch.config.yaml_tree import Scalar
+from pdsearch.errors import PdsearchError
 from pdsearch.objectives import Aims, Constraint, Objective
 from pdsearch.specs import Params
 
@@ -130,6 +132,17 @@ class Space:
         """Return the reason of a failure with the place of the key that it begins with, if there is one in a file."""
         key = (reason or "").partition(": ")[0]
         return f"{self.places[key]} key {reason}" if "." in key and key in self.places else reason
+
+    @contextmanager
+    def positioned(self) -> Iterator[None]:
+        """Add file, line and column to an error about a key that only shows once the data are read."""
+        try:
+            yield
+        except PdsearchError as error:
+            key = error.where or ""
+            if "." not in key or key not in self.places:
+                raise
+            raise type(error)(error.what, where=f"{self.places[key]} key {key}", hint=error.hint) from error
 
     resolve = resolving.resolve
     defaults = resolving.defaults

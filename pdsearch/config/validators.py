@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from pydantic_core import PydanticCustomError
 
@@ -21,7 +20,7 @@ from pdsearch.specs import PruneSpec
 from pdsearch.user_code import is_dotted
 
 DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,8})s)?")
-DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": f"^(?=.){DURATION.pattern}$"}
+DURATION_SCHEMA = {"type": "string", "pattern": f"^(?=.){DURATION.pattern}$"}
 SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
@@ -115,7 +114,7 @@ def width(value: object) -> tuple[str, int]:
     return name, channels
 
 
-def pruning(value: dict[str, Any]) -> dict[str, Any]:
+def pruning(value: dict[str, object]) -> dict[str, object]:
     """Check the whole pruning of a teacher, as an export writes it."""
     try:
         _ = decode(PruneSpec, value).after_round

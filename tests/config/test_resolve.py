@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pdsearch.config import Parameter, parse
-from pdsearch.config.resolve import NO_RECOVERY, in_order, points_of
+from pdsearch.config.resolve import NOT_TRAINED, in_order, points_of
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
 from tests.config.documents import RECIPES, SEARCHED, space
@@ -45,7 +45,7 @@ def test_numbers_have_the_type_of_their_field() -> None:
 def test_what_has_no_effect_leaves_no_trace() -> None:
     assert pruned(rounds=5).rounds == 1
     assert pruned(rounds=5, schedule="linear").rounds == 5
-    assert pruned(recovery="none").recipe == NO_RECOVERY
+    assert pruned(recovery="none").recipe == NOT_TRAINED
     at_init = pruned(at="init", recovery="none")
     assert (at_init.recipe, at_init.recovery) == (TEACHER, "lr_rewind")
 

@@ -8,7 +8,7 @@ import typer
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.progress import Lines
-from pdsearch.config import load, with_position
+from pdsearch.config import load
 from pdsearch.errors import ConfigError
 from pdsearch.io import resolved
 from pdsearch.io.studies import Accept, begun
@@ -22,8 +22,7 @@ def extend(
     ] = False,
 ) -> None:
     """Let a study go on with a wider space file: choices added, ranges widened. What finished counts."""
-    given = tuple(overrides or ())
-    asked = load(space, overrides=given)
+    asked = load(space, overrides=tuple(overrides or ()))
     folder = resolved(asked.storage) / asked.study
     began = begun(folder)
     if began is None:
@@ -32,7 +31,7 @@ def extend(
     from pdsearch.search.identity import changes_of  # loads torch
     from pdsearch.search.study import described, open_as_driver
 
-    with with_position(space, given):
+    with asked.positioned():
         changes = changes_of(asked, folder, described(asked), began)
         changes.check(folder, Accept(wider=True))
         if not changes.wider:

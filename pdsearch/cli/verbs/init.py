@@ -141,12 +141,10 @@ def _shown(found: Found) -> list[str]:
     size = "x".join(map(str, inputs.shape[1:] if inputs.is_image else inputs.shape))
     size += " pixels" if inputs.is_image else ""
     resized = (
-        ", resized and cropped (--image-size changes it)"
-        if "image_size" in found.data.get("options", {})
-        else ""
+        ", resized and cropped (--image-size changes it)" if "image_size" in dict(found.data.options) else ""
     )
     return [
-        f"{found.data['source']}: {count}, {size}{resized}{cut}",
+        f"{found.data.source}: {count}, {size}{resized}{cut}",
         *(f"note: {text}" for text in found.notes),
     ]
 

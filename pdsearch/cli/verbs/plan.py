@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -83,7 +83,7 @@ def _when(told: "Hours") -> str:
     )
 
 
-def _as_json(found: "Forecast", stored: "Disk | None", told: "Hours | None") -> dict[str, Any]:
+def _as_json(found: "Forecast", stored: "Disk | None", told: "Hours | None") -> dict[str, object]:
     planned, all_students = found.plan, sorted(_students(draw) for draw in found.draws)
     return {
         "stored": {"artifacts": found.stored, "epochs": planned.spared},
@@ -109,7 +109,7 @@ def _students(planned: "Plan") -> float:
     return sum(phase.students for phase in planned.phases)
 
 
-def _artifact(artifact: "PlannedArtifact") -> dict[str, Any]:
+def _artifact(artifact: "PlannedArtifact") -> dict[str, object]:
     teacher = artifact.spec.teacher
     return {
         "label": artifact.label,

@@ -4,16 +4,16 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pdsearch.analysis.tables import percent
 from pdsearch.cli.arguments import Overrides
 from pdsearch.cli.console import print_lines, print_note
-from pdsearch.cli.progress import JsonLines, Lines
+from pdsearch.cli.progress import JsonLines, Lines, Tally
 from pdsearch.errors import ConfigError, Interrupted, IrreproducibleError
 from pdsearch.signals import stoppable
 
@@ -80,11 +80,11 @@ def _told_how_to_go_on(storage: Path | None) -> Iterator[None]:
         ) from None
 
 
-def _observer(*, as_json: bool) -> AbstractContextManager[Any]:
+def _observer(*, as_json: bool) -> Tally:
     return JsonLines(sys.stderr) if as_json else Lines(sys.stderr)
 
 
-def _plain(done: "Reproduction") -> dict[str, Any]:
+def _plain(done: "Reproduction") -> dict[str, object]:
     fresh = done.fresh and {**dataclasses.asdict(done.fresh), "inside": done.fresh.inside}
     accuracies = {name: {"record": was, "again": now} for name, (was, now) in sorted(done.accuracies.items())}
     return {

@@ -6,18 +6,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_note, stderr
-from pdsearch.cli.progress import JsonLines, Lines
+from pdsearch.cli.progress import JsonLines, Lines, Tally
 from pdsearch.cli.screen import Screen
-from pdsearch.config import Space, diff, load, with_position
+from pdsearch.config import Space, diff, load
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError, redacted
 from pdsearch.io import is_url, resolved
@@ -25,6 +25,9 @@ from pdsearch.io.durable import from_home
 from pdsearch.io.studies import Accept, begun
 from pdsearch.observer import Observer, Observers, load_observer
 from pdsearch.signals import stoppable
+
+if TYPE_CHECKING:
+    from pdsearch.search.study import Study
 
 AcceptCode: TypeAlias = Annotated[
     bool,
@@ -85,7 +88,7 @@ def run(
         choice = choose_ray(asked, address, serial=serial)
         _point_elsewhere(space, asked)
         others = _others(observer or (), asked)
-        with _observer(progress, asked) as shown, with_position(space, tuple(overrides or ())):
+        with _observer(progress, asked) as shown, asked.positioned():
             study = drive(
                 asked,
                 Observers(shown, others, shown.say),
@@ -148,7 +151,7 @@ def _options(
     return words + (["--on-end", on_end] if on_end else [])
 
 
-def _close(study: Any, observer: Any, again: str) -> None:
+def _close(study: "Study", observer: Tally, again: str) -> None:
     from pdsearch.cli.summary import closing_words  # loads SciPy, for a second, when no trial waits for it
 
     closing_words(study, observer, again)
@@ -161,7 +164,7 @@ def _others(names: Sequence[str], space: Space) -> list[Observer]:
         raise ConfigError(error.what, where="--observer", hint=error.hint) from error
 
 
-def _observer(progress: str, space: Space) -> AbstractContextManager[Any]:
+def _observer(progress: str, space: Space) -> Tally:
     console = stderr()
     if progress == "json":
         return JsonLines(sys.stdout)

@@ -1,7 +1,6 @@
 """Warnings and notes on settings that are legal but costly or doubtful, with their cost."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, has
 from pdsearch.config.checks.applicability import Reach
@@ -9,6 +8,7 @@ from pdsearch.config.checks.draft import Draft
 from pdsearch.config.field_rules import section_defaults
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.space import Parameter
+from pdsearch.config.yaml_tree import Scalar
 from pdsearch.objectives import better_goal
 from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
 from pdsearch.records.codec import frozen
@@ -121,7 +121,7 @@ def _idle_elsewhere(draft: Draft) -> dict[str, str]:
     return found
 
 
-def _any(trait: str, parts: list[Any]) -> bool:
+def _any(trait: str, parts: Iterable[object]) -> bool:
     return any(part != NO_PRUNING and has(trait, str(part)) for part in parts)
 
 
@@ -179,7 +179,7 @@ def _price(draft: Draft) -> str:
         epochs = draft.fixed["train.teacher.epochs"]
     if draft.possible("prune.recovery", "lr_rewind") == ["none"]:
         epochs = 0
-    trials: Any = draft.file.search.trials or 1
+    trials = draft.file.search.trials or 1
     each = rounds * epochs
     return (
         f"up to {each:,} epochs of recovery for every trial, {each * trials:,} in {trials} trials; "
@@ -244,7 +244,7 @@ def _trial_warnings(draft: Draft) -> list[str]:
     return found
 
 
-def _points(made: Mapping[str, Parameter]) -> list[dict[str, Any]]:
+def _points(made: Mapping[str, Parameter]) -> list[dict[str, Scalar]]:
     """Return the points of those that depend on no other; one where there is a range."""
     alone = {name: p for name, p in made.items() if all(decider in made for decider in p.when)}
     return points_of(in_order(alone), limit=MOST_CONFIGURATIONS) or [{}]

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, has, model_options, params_of
 from pdsearch.config.problems import quoted
 from pdsearch.config.resolve import SCHEDULES_WITH_ROUNDS, combinations, in_order
+from pdsearch.config.sections import DistillSection
 from pdsearch.config.space import Parameter
 
 MOST_SITUATIONS = 1_000
@@ -35,7 +36,7 @@ OF_REMOVAL = {"prune.weights": "removes weights", "prune.round_to": "removes cha
 """What a method must do, as the catalog calls it, for a field of pruning to have an effect."""
 
 
-DISTILL_FIELDS = ("loss", "seed", "view_seed", "teacher_layers", "student_layers")
+DISTILL_FIELDS = frozenset(DistillSection.model_fields)
 """Fields of `distill` that are no parameter of a loss."""
 
 

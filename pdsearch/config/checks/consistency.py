@@ -4,6 +4,7 @@ With `data.val_fraction: 0` every training image is trained on, as in published 
 before the test set is opened, so a space must be a finite list, each of whose configurations is confirmed.
 """
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -240,8 +241,6 @@ def _check_cycle(draft: Draft, prefix: str) -> None:
 
 
 def _listed(value: Any) -> list[int]:
-    import json
-
     return list(json.loads(value) if isinstance(value, str) else value)
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
 
 from pdsearch.config.catalog import part
 from pdsearch.config.checks.draft import Draft
 from pdsearch.config.resolve import centre_of, combinations
 from pdsearch.config.space import Parameter, Space
+from pdsearch.config.yaml_tree import Scalar
 from pdsearch.errors import ConfigError
 from pdsearch.specs import Params, PruneSpec, TrialSpec
 
@@ -72,7 +72,7 @@ def corners(space: Space, matters: Callable[[Parameter], bool]) -> Iterator[Tria
         if matters(parameter) or parameter.name in varied:
             varied |= {parameter.name, *parameter.when}
 
-    def values(parameter: Parameter) -> tuple[Any, ...]:
+    def values(parameter: Parameter) -> tuple[Scalar, ...]:
         ends = parameter.choices or (parameter.low, parameter.high)
         return ends if parameter.name in varied else (centre_of(parameter),)
 

@@ -191,7 +191,7 @@ class Ledger:
             return None
         fresh = [point for point in points if self._twin(self._job(0, point)) is None]
         asked = len(self._tried)
-        return fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)] if fresh else None
+        return {**fresh[derive_seed(self.space.search.seed, "unseen", asked) % len(fresh)]} if fresh else None
 
     def _settle(self, number: int, record: TrialRecord) -> None:
         """Write a finished record to the Optuna study, without what it already has."""
