@@ -4,7 +4,7 @@ from pdsearch.config.json_schema import json_schema
 from pdsearch.config.loader import load, parse
 from pdsearch.config.sections import Confirm, Resources
 from pdsearch.config.serialize import diff, extension
-from pdsearch.config.space import Halving, Parameter, Search, Space
+from pdsearch.config.space import Halving, Parameter, Search, Space, positioned
 from pdsearch.objectives import Constraint, Objective
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "json_schema",
     "load",
     "parse",
+    "positioned",
 ]

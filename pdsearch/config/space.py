@@ -133,20 +133,21 @@ class Space:
         key = (reason or "").partition(": ")[0]
         return f"{self.places[key]} key {reason}" if "." in key and key in self.places else reason
 
-    @contextmanager
-    def positioned(self) -> Iterator[None]:
-        """Add file, line and column to an error about a key that only shows once the data are read."""
-        try:
-            yield
-        except PdsearchError as error:
-            key = error.where or ""
-            if "." not in key or key not in self.places:
-                raise
-            raise type(error)(error.what, where=f"{self.places[key]} key {key}", hint=error.hint) from error
-
     resolve = resolving.resolve
     defaults = resolving.defaults
     unpruned = resolving.unpruned_space
     by_student = resolving.space_by_student
     to_json = serialize.to_json
     identity = serialize.identity
+
+
+@contextmanager
+def positioned(space: Space) -> Iterator[None]:
+    """Add file, line and column to an error about a key of a space that only shows once the data are read."""
+    try:
+        yield
+    except PdsearchError as error:
+        key = error.where or ""
+        if "." not in key or key not in space.places:
+            raise
+        raise type(error)(error.what, where=f"{space.places[key]} key {key}", hint=error.hint) from error

@@ -21,7 +21,7 @@ def check(
     ] = False,
 ) -> None:
     """Check a space file and say what it would search; start nothing."""
-    from pdsearch.config import load  # loads the registries, and torch with them
+    from pdsearch.config import load, positioned  # loads the registries, and torch with them
     from pdsearch.search.planning.prunable_share import prunable_lines_unread
 
     loaded = load(space, overrides or [])
@@ -38,7 +38,7 @@ def check(
     if data:
         from pdsearch.search.preflight.dry_run import check_data  # loads what a study is run with
 
-        with loaded.positioned():
+        with positioned(loaded):
             check_data(loaded, lambda line: print_lines([line]))
     for warning in loaded.warnings:
         print_note(f"warning: {warning}")

@@ -8,7 +8,7 @@ import typer
 from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_lines
 from pdsearch.cli.progress import Lines
-from pdsearch.config import load
+from pdsearch.config import load, positioned
 from pdsearch.errors import ConfigError
 from pdsearch.io import resolved
 from pdsearch.io.studies import Accept, begun
@@ -31,7 +31,7 @@ def extend(
     from pdsearch.search.identity import changes_of  # loads torch
     from pdsearch.search.study import described, open_as_driver
 
-    with asked.positioned():
+    with positioned(asked):
         changes = changes_of(asked, folder, described(asked), began)
         changes.check(folder, Accept(wider=True))
         if not changes.wider:

@@ -17,7 +17,7 @@ from pdsearch.cli.arguments import Overrides, SpaceFile
 from pdsearch.cli.console import print_note, stderr
 from pdsearch.cli.progress import JsonLines, Lines, Tally
 from pdsearch.cli.screen import Screen
-from pdsearch.config import Space, diff, load
+from pdsearch.config import Space, diff, load, positioned
 from pdsearch.driver import choose_ray, drive
 from pdsearch.errors import ConfigError, Interrupted, PdsearchError, redacted
 from pdsearch.io import is_url, resolved
@@ -88,7 +88,7 @@ def run(
         choice = choose_ray(asked, address, serial=serial)
         _point_elsewhere(space, asked)
         others = _others(observer or (), asked)
-        with _observer(progress, asked) as shown, asked.positioned():
+        with _observer(progress, asked) as shown, positioned(asked):
             study = drive(
                 asked,
                 Observers(shown, others, shown.say),
