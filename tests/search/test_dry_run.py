@@ -1,5 +1,6 @@
 """What is tried before a study begins: its images, its teachers, one trial of each kind."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.models import build, file_hash
@@ -185,6 +187,38 @@ def test_a_checkpoint_that_is_no_number_stops_it_too(tmp_path: Path, value: floa
     with pytest.raises(ConfigError, match=message), open_as_driver(reading(tmp_path, path), Watching()):
         pass
     assert not (tmp_path / "small" / "study.json").exists()
+
+
+class Reader(nn.Module):
+    """Reads the class of an image off its brightness, a tenth of it, and answers in an order of its own."""
+
+    def __init__(self, order: list[int], scale: float = 1.0) -> None:
+        super().__init__()
+        self.order, self.scale = torch.tensor(order), scale
+
+    def forward(self, images: Tensor) -> Tensor:
+        return -(images.mean((1, 2, 3))[:, None] * self.scale - 10 * self.order).abs()
+
+
+@pytest.mark.parametrize(
+    ("order", "scale", "said"),
+    [
+        ([0, 1, 2, 3, 4], 1.0, "^$"),
+        (
+            [0, 2, 1, 3, 4],
+            1.0,
+            "60% of 50 images rightly, and 100% if .* '1' is its output 2, '2' is its output 1,",
+        ),
+        ([0, 1, 2, 3, 4], 0.0, "20% of 50 images rightly, as guessing would"),
+    ],
+)
+def test_a_teacher_from_elsewhere_that_answers_for_other_classes_is_doubted(
+    order: list[int], scale: float, said: str
+) -> None:
+    labels = torch.arange(5).repeat(12)
+    split = Split((10 * labels)[:, None, None, None].expand(-1, 1, 8, 8).to(torch.uint8), labels)
+    data = Dataset(split, split, split, tuple("01234"), torch.zeros(1), torch.ones(1))
+    assert re.search(said, images.doubted(Reader(order, scale), data))
 
 
 def test_a_missing_checkpoint_stops_it_too(tmp_path: Path) -> None:

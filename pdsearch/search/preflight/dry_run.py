@@ -12,6 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+from torch import nn
+
 from pdsearch.artifacts import open_store
 from pdsearch.config import Parameter, Space
 from pdsearch.config.checks.feasibility import corners
@@ -25,7 +28,7 @@ from pdsearch.pipeline.cache import drain
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
 from pdsearch.pipeline.keys import dense_key
-from pdsearch.pipeline.network_checks import check_logits_shape, few_of
+from pdsearch.pipeline.network_checks import answer_of, check_logits_shape, few_of, first_images
 from pdsearch.pipeline.rehearsal import Rehearsal, in_small
 from pdsearch.pipeline.teacher import starting_point, zeros
 from pdsearch.protocol import Job
@@ -118,11 +121,54 @@ def check_outside(
             where = teacher.checkpoint or "teacher.options.weights"
             model = starting_point(teacher, data, site).eval()
             check_logits_shape(model, few_of(data), name=teacher.model, where=where)
+            if not teacher.trained_here and (doubt := doubted(model, data)):
+                say(f"{where}: {doubt}")
             if share := zeros(model):
                 said = f"{100 * share:.0f} % of its prunable weights are zero already"
                 say(
                     f"{where}: {said}; they count in prune.ratio, and training fills those it does not remove"
                 )
+
+
+CLASSES, OF_EACH, ENOUGH = 10, 10, 20
+"""Classes and images of each on which a teacher from elsewhere is tried; fewer than ENOUGH images say nothing."""
+
+
+def doubted(model: nn.Module, data: Dataset) -> str:
+    """Return in words why a teacher from elsewhere may have been trained on other classes or images; "" if it may not.
+
+    Args:
+        model: In evaluation mode, on the CPU.
+        data: Its validation images are asked for, or its training images where there are none.
+    """
+    from scipy.optimize import linear_sum_assignment  # Slow to import, and few studies read a teacher.
+    from scipy.special import bdtrc
+
+    part = data.val if len(data.val) else data.train
+    held = part.labels.unique()
+    chosen = held[torch.linspace(0, len(held) - 1, min(CLASSES, len(held))).long()]
+    index = torch.cat([(part.labels == label).nonzero()[:OF_EACH, 0] for label in chosen])
+    if len(index) < ENOUGH:
+        return ""
+    asked = replace(data, train=replace(part, images=part.images[index], labels=part.labels[index]))
+    answers = torch.cat([answer_of(model, some) for some in first_images(asked, len(index)).split(OF_EACH)])
+    hits = torch.zeros(data.num_classes, data.num_classes)
+    hits.index_put_((part.labels[index], answers.argmax(1)), torch.tensor(1.0), accumulate=True)
+    right, (labels, found) = float(hits.trace()) / len(index), linear_sum_assignment(-hits.numpy())
+    best = float(hits[labels, found].sum()) / len(index)
+    said = f"the teacher answers {right:.0%} of {len(index)} images rightly"
+    if best >= max(0.5, right + 0.2):
+        moved = [int(label) for label in chosen if hits[label, found[label]] > 0 and found[label] != label]
+        pairs = ", ".join(f"{data.classes[label]!r} is its output {found[label]}" for label in moved[:3])
+        return (
+            f"{said}, and {best:.0%} if its classes had another order than those of the data: {pairs}, from 0"
+        )
+    if bdtrc(float(hits.trace()), len(index), 1 / data.num_classes) < 0.01:
+        return ""
+    return (
+        f"{said}, as guessing would: were its classes others, or its images normalised otherwise than by"
+        " their mean and standard deviation here?"
+    )
 
 
 def _from_outside(teacher: TeacherSpec) -> bool:
