@@ -32,16 +32,26 @@ def test_every_source_has_a_set_to_be_tested_with() -> None:
 
 @pytest.mark.parametrize("name", sources.names())
 def test_sources_return_what_they_promise(name: str, tmp_path: Path) -> None:
-    raw = sources.get(name).read(laid_out(name, tmp_path))
+    spec = laid_out(name, tmp_path)
+    found = sources.get(name).fingerprint(spec)
+    assert len(bytes.fromhex(found)) == 32
+    other = replace(spec, split_seed=4, augment="crop", subset=2, val_fraction=0.5)
+    assert sources.get(name).fingerprint(other) == found
+    raw = sources.get(name).read(spec)
     assert checked(raw, name) is raw
     for images, labels in ((raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)):
-        found = whole(images)
-        assert found.dtype == np.uint8
-        assert found.shape == tuple(images.shape)
+        every = whole(images)
+        assert every.dtype == np.uint8
+        assert every.shape == tuple(images.shape)
         assert len(images) == len(labels) > 0
         some = np.array([len(images) - 1, 0])
-        assert np.array_equal(images[some], found[some])
+        assert np.array_equal(images[some], every[some])
     assert len(set(raw.classes)) == len(raw.classes)
+    store(raw, split := DataSpec(source=name, val_fraction=0.5), tmp_path / "stored")
+    stored = load_file(tmp_path / "stored")
+    for part, wanted in parts(raw, split).items():
+        assert np.array_equal(stored[f"{part}.images"], wanted.images[wanted.index])
+        assert np.array_equal(stored[f"{part}.labels"], wanted.labels)
 
 
 @pytest.mark.parametrize("name", sources.names())
@@ -66,26 +76,6 @@ def test_a_source_takes_every_option_that_it_declares(name: str, tmp_path: Path)
         except (ConfigError, DataError) as error:
             said = error.what
         assert "option" not in said
-
-
-@pytest.mark.parametrize("name", sources.names())
-def test_what_is_stored_is_what_the_source_has(name: str, tmp_path: Path) -> None:
-    raw = sources.get(name).read(laid_out(name, tmp_path))
-    spec = DataSpec(source=name, val_fraction=0.5)
-    store(raw, spec, tmp_path / "stored")
-    stored = load_file(tmp_path / "stored")
-    for part, wanted in parts(raw, spec).items():
-        assert np.array_equal(stored[f"{part}.images"], wanted.images[wanted.index])
-        assert np.array_equal(stored[f"{part}.labels"], wanted.labels)
-
-
-@pytest.mark.parametrize("name", sources.names())
-def test_fingerprints_are_of_the_content_alone(name: str, tmp_path: Path) -> None:
-    spec = laid_out(name, tmp_path)
-    other = replace(spec, split_seed=4, augment="crop", subset=2, val_fraction=0.5)
-    found = sources.get(name).fingerprint(spec)
-    assert len(bytes.fromhex(found)) == 32
-    assert sources.get(name).fingerprint(other) == found
 
 
 @pytest.mark.parametrize("name", sorted(set(sources) - {"digits", "callable"}))

@@ -1,11 +1,7 @@
-"""Kernels of augmentations, and their combination."""
-
-from collections.abc import Callable
+"""Warps of images, and names of augmentations and their combination."""
 
 import pytest
 import torch
-from torch import Tensor
-from torchvision.transforms import functional as reference
 
 from pdsearch.data import image_operations
 from pdsearch.data.augmentation_parser import canonical, chain
@@ -14,68 +10,18 @@ from pdsearch.data.image_operations import Affine, rotation, shear, translation,
 from pdsearch.data.registry import augmentations
 from pdsearch.errors import ConfigError
 
-Change = Callable[[Tensor, Tensor], Tensor]
-Reference = Callable[[Tensor, float], Tensor]
-
-BLENDS: dict[str, tuple[Change, Reference]] = {
-    "brightness": (image_operations.brightness, reference.adjust_brightness),
-    "color": (image_operations.color, reference.adjust_saturation),
-    "contrast": (image_operations.contrast, reference.adjust_contrast),
-    "sharpness": (image_operations.sharpness, reference.adjust_sharpness),
-}
-
-
-def made(channels: int, size: int = 12) -> Tensor:
-    random = torch.Generator().manual_seed(channels)
-    whole = torch.randint(0, 256, (4, channels, size, size), dtype=torch.uint8, generator=random)
-    whole[1] = whole[1] // 4 + 60  # A flat image,
-    whole[2] = 77  # one of a single value,
-    whole[3, :, :, 3:] = 0  # and a mostly black one.
-    return whole
-
-
-def differ(ours: Tensor, theirs: Tensor) -> int:
-    return int((ours.int() - theirs.int()).abs().max())
-
-
-@pytest.mark.parametrize("name", BLENDS)
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("factor", [0.01, 0.6, 1.0, 1.99])
-def test_blends(name: str, channels: int, factor: float) -> None:
-    images, (ours, theirs) = made(channels), BLENDS[name]
-    found = ours(images, torch.full((4,), factor))
-    assert found.dtype == torch.uint8
-    assert differ(found, torch.stack([theirs(image, factor) for image in images])) <= 1
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_autocontrast(channels: int) -> None:
-    assert torch.equal(image_operations.autocontrast(made(channels)), reference.autocontrast(made(channels)))
-
-
-@pytest.mark.parametrize(("channels", "size"), [(1, 12), (3, 12), (3, 40)])
-def test_equalize(channels: int, size: int) -> None:
-    images = made(channels, size)
-    assert torch.equal(image_operations.equalize(images), reference.equalize(images))
+IMAGES = torch.randint(1, 256, (3, 2, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def test_an_image_too_small_to_smooth_stays() -> None:
-    assert torch.equal(image_operations.sharpness(made(3, 2), torch.zeros(4)), made(3, 2))
-
-
-IMAGES = torch.randint(1, 256, (3, 2, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(image_operations.sharpness(IMAGES[..., :2, :2], torch.zeros(3)), IMAGES[..., :2, :2])
 
 
 def warped(matrix: Affine, images: torch.Tensor = IMAGES) -> torch.Tensor:
     return warp(images, torch.tensor([matrix]).expand(len(images), 6))
 
 
-@pytest.mark.parametrize("matrix", [rotation(0), shear(0, 8, vertical=True), translation(0, vertical=False)])
-def test_nothing_changes_nothing(matrix: Affine) -> None:
-    assert torch.equal(warped(matrix), IMAGES)
-
-
-@pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (-90, -1)])
+@pytest.mark.parametrize(("degrees", "turns"), [(0, 0), (90, 1), (180, 2), (-90, -1)])
 @pytest.mark.parametrize("size", [7, 8])
 def test_quarter_turns(degrees: float, turns: int, size: int) -> None:
     images = IMAGES[..., :size, :size]

@@ -39,11 +39,11 @@ def test_every_kind_has_a_line() -> None:
         "2 of 5 classes have no validation image: b, d",
         "2 of 5 classes have no test image: c, d",
     ]
-
-
-def test_many_classes_are_not_all_named() -> None:
     assert lines(split(0, 0, 1, 1), split(), split(0, 1), "abcdefgh") == [
         "6 of 8 classes have no image: c, d, e, f, g, ..."
+    ]
+    assert lines(split(1, 1), split(1), split(1), "ab") == [
+        "all images are of one class, b: there is nothing to learn"
     ]
 
 
@@ -55,12 +55,6 @@ def test_labels_that_begin_at_one_and_numbers_in_the_order_of_words_are_said() -
         "classes are numbers in the order of words, as the logits are: 1, 10, 9; 002 is before 010"
     )
     assert "order" not in " ".join(lines(split(0, 1), split(), split(0, 1), ("01", "10")))
-
-
-def test_of_one_class_there_is_nothing_to_learn() -> None:
-    assert lines(split(1, 1), split(1), split(1), "ab") == [
-        "all images are of one class, b: there is nothing to learn"
-    ]
 
 
 def test_the_counts_and_the_commonest_class_are_said() -> None:

@@ -95,12 +95,6 @@ def test_an_empty_part_is_refused(fraction: float, part: str) -> None:
         split_positions(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=fraction))
 
 
-def test_no_fraction_means_no_validation_images() -> None:
-    train, val = split_positions(np.zeros(10, dtype=np.int64), 1, DataSpec(source="any", val_fraction=0))
-    assert len(train) == 10
-    assert len(val) == 0
-
-
 LABELS = np.array([0] * 20 + [1] * 10 + [2], dtype=np.int64)
 NO_TEST = RawData(pixels(31, 1, 2), LABELS, pixels(0, 1, 2), LABELS[:0], ("a", "b", "c"))
 CUT = DataSpec(source="any", test_fraction=0.2, val_fraction=0.1, split_seed=3)
@@ -142,19 +136,6 @@ def test_without_test_images_a_test_fraction_is_asked_for() -> None:
         parts(NO_TEST, DataSpec(source="any"))
     with pytest.raises(ConfigError, match=r"^data\.test_fraction: no image is left for testing of 31"):
         parts(NO_TEST, replace(CUT, test_fraction=0.01))
-
-
-IMAGES = pixels(50, 3, 6)
-
-
-def test_parts_add_up_to_the_whole() -> None:
-    whole, parts = Histogram(3), Histogram(3)
-    whole.add(IMAGES)
-    for part in (IMAGES[:7], IMAGES[7:8], IMAGES[8:8], IMAGES[8:]):
-        parts.add(part)
-    assert np.array_equal(whole.mean, parts.mean)
-    assert np.array_equal(whole.std, parts.std)
-    assert whole.mean.dtype == whole.std.dtype == np.float32
 
 
 def test_a_constant_channel_has_deviation_one() -> None:

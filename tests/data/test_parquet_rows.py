@@ -246,15 +246,6 @@ def test_names_of_classes_come_from_every_file(tmp_path: Path) -> None:
         read_labels([plain, named], [other], "label")
 
 
-def schema(stored: str | bytes) -> Any:
-    return pa.schema({"label": pa.int64()}, metadata={"huggingface": stored})
-
-
-def test_class_names_are_those_of_the_label_column() -> None:
-    features = {"label": {"names": ["cat", "dog"]}, "other": {"names": ["x"]}}
-    assert class_names(schema(json.dumps({"info": {"features": features}})), "label") == ("cat", "dog")
-
-
 @pytest.mark.parametrize(
     "stored",
     [
@@ -269,8 +260,4 @@ def test_class_names_are_those_of_the_label_column() -> None:
     ],
 )
 def test_a_schema_without_class_names_has_none(stored: str | bytes) -> None:
-    assert class_names(schema(stored), "label") == ()
-
-
-def test_a_schema_without_metadata_has_no_class_names() -> None:
-    assert class_names(pa.schema({"label": pa.int64()}), "label") == ()
+    assert class_names(pa.schema({"label": pa.int64()}, metadata={"huggingface": stored}), "label") == ()

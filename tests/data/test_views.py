@@ -63,16 +63,9 @@ def test_crop_draws_every_offset_and_no_flip() -> None:
     draws = Crop(flip=False).draw(500, 32, torch.Generator().manual_seed(0))
     assert set(draws[:, 0].tolist()) == set(draws[:, 1].tolist()) == set(range(9))
     assert set(draws[:, 2].tolist()) == {0}
-
-
-def test_crop_flip_mirrors_half_of_the_images() -> None:
-    draws = Crop(flip=True).draw(2000, 32, torch.Generator().manual_seed(0))
-    assert 0.45 < draws[:, 2].float().mean() < 0.55
-
-
-def test_crop_and_crop_flip_shift_alike() -> None:
-    one, other = (Crop(flip=flip).draw(9, 32, torch.Generator().manual_seed(0)) for flip in (False, True))
-    assert torch.equal(one[:, :2], other[:, :2])
+    flipped = Crop(flip=True).draw(500, 32, torch.Generator().manual_seed(0))
+    assert torch.equal(flipped[:, :2], draws[:, :2])
+    assert 0.4 < flipped[:, 2].float().mean() < 0.6
 
 
 def test_epochs_and_streams_differ() -> None:
