@@ -123,12 +123,6 @@ def test_layers_that_give_no_map_are_refused() -> None:
         logits_and_features(trunk(), IMAGES, ("head",))
 
 
-@pytest.mark.parametrize("name", ["resnet19", "fcn_resnet50", ""])
-def test_what_is_no_classifier_of_torchvision_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"no classifier '{name}'"):
-        builder(name)
-
-
 def test_a_network_is_built_for_its_classes_without_stored_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, dict[str, Any]]] = []
 

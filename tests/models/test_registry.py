@@ -28,16 +28,6 @@ def test_lazy_layers_get_their_weights_from_the_seed(author: Author) -> None:
     assert not torch.equal(one[3].weight, other[3].weight)  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
-def test_torchvision_networks_show_their_features(name: str) -> None:
-    model = build(f"torchvision/{name}", num_classes=7, input_shape=(3, 64, 64), seed=0).eval()
-    images = torch.randn(2, 3, 64, 64)
-    features = model.features(images)  # type: ignore[operator]
-    assert list(features) == ["stage1", "stage2", "stage3", "stage4", "stage5", "pooled"]
-    assert [features[f"stage{n}"].shape[-1] for n in range(1, 6)] == [32, 16, 8, 4, 2]
-    assert torch.equal(model.classifier(features["pooled"]), model(images))  # type: ignore[operator]
-
-
 @pytest.mark.parametrize("name", ["resnet19", "raft_large"])
 def test_torchvision_networks_that_do_not_fit_are_refused(name: str) -> None:
     assert f"torchvision/{name}" not in models

@@ -2,11 +2,13 @@
 
 import ctypes
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,7 +16,8 @@ from torch import nn
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import evaluating
 from pdsearch.training import device as engine
-from pdsearch.training.device import Engine, cores, pick_device, resolve_precision, why_fp32
+from pdsearch.training.checkpoint import random_states, restore_random
+from pdsearch.training.device import Engine, cores, pick_device, reproducible, resolve_precision, why_fp32
 from pdsearch.training.evaluate import logits, right
 
 
@@ -36,16 +39,16 @@ def test_placement_is_channels_last() -> None:
     assert Engine().images(torch.zeros(2, 3, 4, 4)).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_no_scaler_on_a_cpu() -> None:
-    assert Engine(precision="fp16").scaler() is None
-
-
 @pytest.mark.parametrize(
     ("flags", "expected"), [({"avx512_bf16"}, "bf16"), ({"amx_bf16"}, "bf16"), ({"avx2"}, "fp32")]
 )
-def test_auto_on_a_cpu(flags: set[str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_what_the_device_has(flags: set[str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_cpu_flags", lambda: flags)
     assert resolve_precision("auto", "cpu") == expected
+    assert resolve_precision("fp16", "cpu") == "fp16"
+    assert Engine(precision="fp16").scaler() is None
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: expected == "bf16")
+    assert resolve_precision("auto", "cuda:1") == ("bf16" if expected == "bf16" else "fp16")
 
 
 @pytest.mark.parametrize(
@@ -61,17 +64,6 @@ def test_a_cpu_trains_tiny_students_and_depthwise_convolutions_in_single_precisi
     found = why_fp32(weights, depthwise=depthwise, bf16=True)
     assert found is None if why is None else why in str(found)
     assert why_fp32(weights, depthwise=depthwise, bf16=False)
-
-
-@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp16")])
-def test_auto_on_a_gpu(supported: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: supported)
-    assert resolve_precision("auto", "cuda:1") == expected
-
-
-@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
-def test_named_precisions_stand_for_themselves(name: str) -> None:
-    assert resolve_precision(name, "cpu") == name
 
 
 def test_pick_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,12 +157,9 @@ def test_no_images_is_an_error(views: Any, build: Callable[..., nn.Module], engi
 def test_a_process_that_is_kept_to_some_cores_counts_those(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 3}, raising=False)
     assert cores() == 2
-
-
-def test_where_that_is_unknown_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 7)
-    assert cores() == 7
+    assert cores() == 7  # Where that is unknown all are counted.
 
 
 @pytest.mark.parametrize(("share", "counted"), [("2", 2), ("8", 3), ("0", 3), ("", 3)])
@@ -179,3 +168,45 @@ def test_a_job_of_slurm_counts_what_it_has_of_the_node(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert cores({"SLURM_CPUS_ON_NODE": share}) == counted
+
+
+def settings() -> tuple[object, ...]:
+    cudnn, state = torch.backends.cudnn, torch.random.get_rng_state()
+    others = str(np.random.get_state()), random.getstate()
+    return cudnn.deterministic, cudnn.benchmark, state.tolist(), *others
+
+
+def draw(seed: int) -> list[float]:
+    with reproducible(seed):
+        return [*torch.rand(3).tolist(), random.gauss(), np.random.normal()]
+
+
+def test_draws_depend_on_the_seed_alone() -> None:
+    first = draw(5)
+    torch.rand(7), random.random(), np.random.rand()
+    assert draw(5) == first
+    assert draw(6) != first
+    assert first[:3] == torch.rand(3, generator=torch.Generator().manual_seed(5)).tolist()
+
+
+def test_inside_kernels_are_fixed_and_the_outside_is_as_it_was_after_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    before = settings()
+    with pytest.raises(RuntimeError, match="size"), reproducible(5):  # noqa: PT012 - what is inside is the point
+        assert settings()[:2] == (True, False)
+        torch.rand(7 + random.randrange(1)) + torch.rand(8 + np.random.randint(1))
+    assert settings() == before
+
+
+def test_states_are_those_of_all_generators() -> None:
+    def drawn() -> list[float]:
+        return [random.gauss(), np.random.normal(), random.random(), np.random.rand(), torch.rand(1).item()]
+
+    with reproducible(5):
+        random.gauss(), np.random.normal()  # Each keeps the second of a pair.
+        states, after = random_states("cpu"), drawn()
+        restore_random(states, "cpu")
+        assert after == drawn()

@@ -200,11 +200,6 @@ def test_views_are_made_as_many_at_once_as_the_engine_says(
         assert images.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_only_a_gpu_is_ahead() -> None:
-    assert Engine().ahead_bytes == 0
-    assert Engine(device="cuda").ahead_bytes > 0
-
-
 @pytest.mark.parametrize(
     ("count", "sizes"), [(1, [1]), (16, [16]), (17, [17]), (18, [16, 2]), (33, [16, 17]), (48, [16] * 3)]
 )
@@ -221,16 +216,17 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
-def test_gradients_and_total(views: Any, build: Callable[..., nn.Module], recipe: Recipe, parts: int) -> None:
-    engine, index = Engine(parts=parts), torch.arange(10)
-    model = build().eval()  # Batch statistics would be those of a part.
-    objective, images = hard_labels(views.labels), views.batch(0, index)
-    expected = objective(model, images, index, 0)
+def test_gradients_and_total(views: Any, made: Make, recipe: Recipe, parts: int) -> None:
+    epochs, index, total = made(recipe), torch.arange(10), torch.ones((), dtype=torch.float64)
+    model, images = (
+        epochs.state.model.eval(),
+        views.batch(0, index),
+    )  # Batch statistics would be those of a part.
+    expected = epochs.objective(model, images, index, 0)
     gradients = torch.autograd.grad(expected, list(model.parameters()))
-    state, total = TrainingState(model, recipe, engine), torch.ones((), dtype=torch.float64)
     for weight in model.parameters():
         weight.grad = torch.full_like(weight, 7.0)  # Of a step before.
-    EpochRunner(state, views, objective, recipe, 0, lambda _: 0.5, engine, ()).passes(images, index, 0, total)
+    replace(epochs, engine=Engine(parts=parts)).passes(images, index, 0, total)
     for weight, gradient in zip(model.parameters(), gradients, strict=True):
         torch.testing.assert_close(weight.grad, gradient)
     assert total.item() == pytest.approx(1 + 10 * expected.item())
@@ -240,9 +236,9 @@ def test_gradients_and_total(views: Any, build: Callable[..., nn.Module], recipe
     ("images", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (5, [2, 3]), (9, [3, 3, 3]), (10, [3, 3, 4])]
 )
 def test_no_image_is_left_alone_with_batch_normalisation(
-    images: int, sizes: list[int], views: Any, build: Callable[..., nn.Module], recipe: Recipe
+    images: int, sizes: list[int], views: Any, made: Make, recipe: Recipe
 ) -> None:
-    engine, index, seen = Engine(parts=4), torch.arange(images), []
+    index, seen = torch.arange(images), []
 
     def objective(model: nn.Module, shown: torch.Tensor, index: torch.Tensor, _epoch: int) -> torch.Tensor:
         seen.append(len(index))
@@ -250,7 +246,6 @@ def test_no_image_is_left_alone_with_batch_normalisation(
         answers: torch.Tensor = model(shown)
         return answers.square().mean()
 
-    state, total = TrainingState(build(), recipe, engine), torch.zeros((), dtype=torch.float64)
-    epochs = EpochRunner(state, views, objective, recipe, 0, lambda _: 0.5, engine, ())
-    epochs.passes(views.batch(0, index), index, 0, total)
+    epochs = replace(made(recipe, objective=objective), engine=Engine(parts=4))
+    epochs.passes(views.batch(0, index), index, 0, torch.zeros((), dtype=torch.float64))
     assert seen == sizes

@@ -33,28 +33,19 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_the_first_of_the_highest_values_wins(
-    views: Any, build: Build, recipe: Recipe, engine: Engine
+@pytest.mark.parametrize(("values", "best"), [((0.0, 0.6, 0.6, 0.2), 1), ((0.0,), 0)])
+def test_the_first_of_the_highest_values_wins_and_zero_is_better_than_none(
+    values: tuple[float, ...], best: int, views: Any, build: Build, recipe: Recipe, engine: Engine
 ) -> None:
     state = TrainingState(build(), replace(recipe, select="best_val"), engine)
     seen = []
-    for value in (0.0, 0.6, 0.6, 0.2):
+    for value in values:
         step(state, views)
         state.consider(value)
         seen.append(weights(state.model))
-    state.finish()
-    assert same(weights(state.model), seen[1])
-
-
-def test_an_accuracy_of_zero_is_better_than_none(
-    views: Any, build: Build, recipe: Recipe, engine: Engine
-) -> None:
-    state = TrainingState(build(), replace(recipe, select="best_val"), engine)
-    state.consider(0.0)
-    first = weights(state.model)
     step(state, views)
     state.finish()
-    assert same(weights(state.model), first)
+    assert same(weights(state.model), seen[best])
 
 
 def test_the_last_weights_are_handed_on_where_the_recipe_says_so(
@@ -164,10 +155,6 @@ def test_a_loss_scale_comes_back(build: Build, recipe: Recipe, engine: Engine) -
     assert other.scaler.get_scale() == 8.0
 
 
-def copied(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
 def test_it_follows_the_formula(build: Build) -> None:
     model, average = build(), Average(0.5)
     expected: dict[str, Tensor] = {}
@@ -175,7 +162,7 @@ def test_it_follows_the_formula(build: Build) -> None:
         for parameter in model.parameters():
             parameter.data += 0.1 * (n + 1)
         decay = min(0.5, (1 + n) / (10 + n))
-        present = copied(model)
+        present = weights(model)
         expected = {k: decay * expected.get(k, v) + (1 - decay) * v for k, v in present.items()}
         average.add(model)
     for name, parameter in model.named_parameters():
@@ -183,7 +170,7 @@ def test_it_follows_the_formula(build: Build) -> None:
         assert not torch.equal(average.weights[name], parameter)
 
 
-def test_statistics_are_averaged_and_counts_copied(build: Build) -> None:
+def test_statistics_are_averaged_and_counts_weights(build: Build) -> None:
     model, average = build(), Average(0.9)
     for count in (1, 2):
         model[1].running_mean.fill_(count)  # type: ignore[index]
@@ -197,7 +184,7 @@ def test_the_networks_own_weights_come_back(build: Build) -> None:
     model, average = build(), Average(0.9)
     average.add(model)
     model[0].weight.data += 1  # type: ignore[index]
-    own = copied(model)
+    own = weights(model)
     with pytest.raises(KeyError), average.within(model):  # noqa: PT012 - what is inside the block is the point
         assert torch.equal(model[0].weight, average.weights["0.weight"])  # type: ignore[index]
         raise KeyError
@@ -229,7 +216,7 @@ def test_the_best_average_is_handed_on(views: Any, build: Build, recipe: Recipe)
     model = build()
 
     def evaluate(network: nn.Module) -> float:
-        seen.append(copied(network))
+        seen.append(weights(network))
         return next(values)
 
     trained(model, views, replace(recipe, ema=0.9, select="best_val"), evaluate=evaluate)

@@ -69,11 +69,6 @@ def test_vgg_widths_are_those_of_every_convolution() -> None:
     assert [features[f"stage{n}"].shape[1] for n in range(1, 6)] == list(widths)
 
 
-def test_inner_widths_leave_the_trunk_as_it_is() -> None:
-    features = made("resnet8", inner=(3, 5, 7)).features(torch.zeros(1, 3, 32, 32))  # type: ignore[operator]
-    assert features["pooled"].shape == (1, 64)
-
-
 def test_convnet_widths_set_the_number_of_stages() -> None:
     features = made("convnet_s", widths=[2, 3, 4]).features(torch.zeros(1, 3, 32, 32))  # type: ignore[operator]
     assert list(features) == ["stage1", "stage2", "stage3", "pooled"]
@@ -176,8 +171,4 @@ def test_no_network_is_without_a_published_number() -> None:
 def test_channels_of_the_halves_alternate(layout: torch.memory_format) -> None:
     maps = torch.arange(2 * 6 * 3 * 2).reshape(2, 6, 3, 2).to(memory_format=layout)
     assert torch.equal(shuffle(maps), maps[:, [0, 3, 1, 4, 2, 5]])
-
-
-def test_maps_stay_channels_last() -> None:
-    maps = torch.zeros(2, 6, 3, 2).to(memory_format=torch.channels_last)
-    assert shuffle(maps).is_contiguous(memory_format=torch.channels_last)
+    assert layout == torch.contiguous_format or shuffle(maps).is_contiguous(memory_format=layout)
