@@ -128,6 +128,11 @@ def _storage(asked: Asked) -> Wrong | None:
         own.unlink()
     except OSError as error:
         return "storage", f"its storage {root} cannot be written: {error.strerror}", hint
+    try:
+        importlib.import_module("pdsearch.io").check_writable(root, marker.parent)
+    except Exception as error:  # pdsearch's, as below.
+        told = f"its storage, {getattr(error, 'where', root)}: {getattr(error, 'what', error)}"
+        return "storage", told, getattr(error, "hint", None) or hint
     return None
 
 

@@ -3,6 +3,7 @@
 from pdsearch.io.durable import UnfitFileError
 from pdsearch.io.files import (
     check_usable,
+    check_writable,
     entry_names,
     exists,
     read,
@@ -24,6 +25,7 @@ __all__ = [
     "UnfitFileError",
     "cache_folder",
     "check_usable",
+    "check_writable",
     "entry_names",
     "exists",
     "is_url",

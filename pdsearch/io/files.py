@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 
@@ -156,7 +157,7 @@ def remove_tree(folder: Place) -> None:
 
 
 def check_usable(root: Place) -> None:
-    """Write, read and remove an object, without retries; a folder is checked only when it is written to.
+    """Write, read and remove an object, without retries; of a folder see `check_writable`.
 
     Raises:
         ConfigError: The URL has an option that is not known.
@@ -170,3 +171,33 @@ def check_usable(root: Place) -> None:
     objects.delete(probe.path)
     if said != b"pdsearch":
         raise StorageError("what was written cannot be read again", where=str(root))
+
+
+def check_writable(root: Place, study: Place) -> None:
+    """Check that this user may write wherever a study puts results; on an object storage `check_usable` does.
+
+    Folders of artifacts are shared by all studies of a storage, and the first user of one determines its permissions:
+    without this look, a finished training might have no place.
+
+    Args:
+        root: The storage.
+        study: The study's folder.
+
+    Raises:
+        StorageError: A folder belongs to another user and is closed, or its file system is read-only.
+    """
+    if isinstance(root, Remote) or isinstance(study, Remote):
+        return
+    artifacts = root / "artifacts"
+    with storage_errors(artifacts):
+        shared = [artifacts, *artifacts.glob("*"), *artifacts.glob("[!.]*/*")]
+        for folder in (study, study / "trials", root / "progress", *shared):
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                status = folder.stat()
+                raise StorageError(
+                    f"this user (id {os.geteuid()}) may not write here: it belongs to user {status.st_uid},"
+                    f" group {status.st_gid}, {stat.filemode(status.st_mode)}",
+                    where=str(folder),
+                    hint="let all who use this storage write in all of it (chmod -R g+rwX, and umask 002 from then"
+                    " on), make it writable if it is mounted read-only, or choose another storage",
+                )

@@ -8,7 +8,7 @@ from functools import partial
 from pdsearch.artifacts import AnyLease, ArtifactStore, check_lease_held, hold, is_orphan, open_store
 from pdsearch.config import Space
 from pdsearch.data.registry import sources
-from pdsearch.io import Place, Remote, check_usable, remove_tree, resolved, subfolders
+from pdsearch.io import Place, Remote, check_usable, check_writable, remove_tree, resolved, subfolders
 from pdsearch.io.durable import storage_errors
 from pdsearch.io.studies import Accept, begun, path_text
 from pdsearch.observer import Observer
@@ -104,6 +104,7 @@ def open_as_driver(
     root = resolved(space.storage)
     check_usable(root)
     folder = root / space.study
+    check_writable(root, folder)
     # `auto` is resolved once the images and the first student are known.
     found = described(space)
     with _held(folder) as lease:

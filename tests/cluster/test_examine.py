@@ -1,6 +1,7 @@
 """A node unfit for trials says why before it is given one."""
 
 import importlib.util
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,6 +82,17 @@ def test_a_storage_that_cannot_be_written_is_refused(asked: Asked, monkeypatch: 
     monkeypatch.setattr(Path, "write_text", refuse)
     wrong = some(examine(asked))
     assert (wrong["kind"], "cannot be written" in wrong["what"]) == ("storage", True)
+
+
+def test_folders_of_artifacts_that_are_closed_to_a_node_s_user_are_refused(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, may = tmp_path / "artifacts" / "student" / "3f", os.access
+    closed.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and may(path, mode))
+    wrong = some(examine(asked))
+    assert wrong["kind"] == "storage"
+    assert "student/3f: this user" in wrong["what"]
 
 
 def test_missing_data_and_code_are_named(asked: Asked, tmp_path: Path) -> None:

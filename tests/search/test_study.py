@@ -1,6 +1,7 @@
 """A study is opened, held by one driver, and its time is counted."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +28,21 @@ def begin(folder: Path, **sections: Any) -> None:
 
 def records(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "small" / "trials").glob("*.finished.json")}
+
+
+def test_a_storage_in_which_another_user_s_folders_are_closed_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a teacher is trained whose place nobody but that user may write to."""
+    closed = tmp_path / "artifacts" / "teacher" / "3f"
+    closed.mkdir(parents=True)
+    asked = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and asked(path, mode))
+    with pytest.raises(
+        StorageError, match=r"teacher/3f: this user .* may not write here: it belongs to user"
+    ):
+        begin(tmp_path)
+    assert not (tmp_path / "small").exists()
 
 
 def test_a_space_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
