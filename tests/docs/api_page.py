@@ -73,6 +73,8 @@ def signature(name: str, found: Any) -> str:
         return name
     text = re.sub(r"<function .*? at 0x\w+>|<[\w ]+ object at [^>]*>|<factory>", "...", text)
     text = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", text.replace("'", ""))
+    # NumPy's alias, which its releases spell out differently.
+    text = re.sub(r"ndarray\[(?:Any|tuple\[Any, \.\.\.\]), dtype\[(\w+)\]\]", r"NDArray[\1]", text)
     if len(name + text) <= 100:
         return name + text
     parts = re.split(r", (?=\*?\w+(?::|=|,|\)| ->)|\*,)", text[1 : text.rindex(")")])
