@@ -18,7 +18,7 @@ from pdsearch.data.registry import sources
 from pdsearch.distillation.registry import losses
 from pdsearch.errors import ConfigError
 from pdsearch.io import place
-from pdsearch.models import file_hash
+from pdsearch.models import copied, file_hash
 from pdsearch.pipeline import keys
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.data import dataset
@@ -54,7 +54,8 @@ class TrainedTeacher:
     """A trained teacher, dense or pruned.
 
     Args:
-        model: The network, in evaluation mode: (B, C, H, W) normalised images to (B, classes) logits.
+        model: The network, in evaluation mode: (B, C, H, W) normalised images to (B, classes) logits. It is a
+            copy: later stages start from what is stored, whatever is done to it.
         val_accuracy: Share of the validation images it gets right, in [0, 1]; None where none were cut off.
         sparsity: Share of the prunable weights (or channels) that are removed, in [0, 1).
         key: Key of its artifact.
@@ -185,7 +186,7 @@ def _teacher(spec: TrialSpec, work: _Workspace) -> TrainedTeacher:
     found: Teacher = _run(teacher_stage(spec, work.data, work.site), work.tell)
     accuracy, sparsity = found.meta["val_accuracy"], found.meta.get("sparsity", 0.0)
     known = accuracy if isinstance(accuracy, float) else None
-    return TrainedTeacher(found.model, known, cast("float", sparsity), found.key, spec, work)
+    return TrainedTeacher(copied(found.model), known, cast("float", sparsity), found.key, spec, work)
 
 
 class _Hashes(dict[str, str]):

@@ -64,6 +64,16 @@ def test_a_pruned_teacher_says_how_much_is_gone(teacher: TrainedTeacher) -> None
         prune(pruned, PruneSpec("magnitude", 0.2, RECIPE))
 
 
+def test_what_is_done_to_a_teacher_s_network_reaches_no_stage(teacher: TrainedTeacher) -> None:
+    changed = prune(teacher, PruneSpec("magnitude", 0.36, RECIPE))
+    for model in (teacher.model, changed.model):
+        for weight in model.requires_grad_(False).train().parameters():
+            weight.zero_()
+    again = prune(teacher, PruneSpec("magnitude", 0.36, RECIPE)).model
+    assert not again.training
+    assert all(bool(weight.any()) for weight in again.parameters() if weight.dim() > 1)
+
+
 def test_a_wrong_word_is_refused_before_anything_is_trained(teacher: TrainedTeacher, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="magnitud"):
         prune(teacher, PruneSpec("magnitud", 0.2, RECIPE))

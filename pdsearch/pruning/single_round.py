@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
+from pdsearch.models import copied
 from pdsearch.pruning.channels.dependencies import Channels, Part, Tie
 from pdsearch.pruning.channels.finding import find_channels
 from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
@@ -75,7 +76,8 @@ def prune_once(
         channels = channels or find_channels(whole, batches[0][0][:1], exclude)
     with every_weight(method.structured or weights == "matrices"):
         removable = prunable(whole, exclude)
-        scores = method.score(model, batches if method.needs_data else (), generator, params)
+        # Of a copy: a method of one's own may leave weights, statistics or the mode of a network as it used them.
+        scores = method.score(copied(model), batches if method.needs_data else (), generator, params)
 
     def chosen(scores: Mapping[str, Tensor], within: Mask | None, lacking: Lacking) -> Mask:
         shares = None

@@ -29,9 +29,15 @@ def run(
     )
 
 
-def test_masks_every_prunable_weight_and_leaves_the_model(net: nn.Module) -> None:
-    before = copy.deepcopy(net.state_dict())
-    mask = run(net, methods.get("magnitude"), 0.5)
+def in_place(model: nn.Module, *_: object) -> dict[str, Tensor]:
+    return {name: weight.data.abs_() for name, weight in model.train().named_parameters()}
+
+
+@pytest.mark.parametrize("method", [methods.get("magnitude"), method_of(in_place)])
+def test_masks_every_prunable_weight_and_leaves_the_model(net: nn.Module, method: PruningMethod) -> None:
+    before = copy.deepcopy(net.eval().state_dict())
+    mask = run(net, method, 0.5)
+    assert not net.training
     assert mask.total == 6 * 27 + 8 * 54 + 32
     assert mask.remaining == mask.total // 2
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
