@@ -16,13 +16,7 @@ _Z_95 = 1.96
 
 
 def footer(study: StudyTable, rows: Sequence[Ranked], leaders: Sequence[Leader]) -> tuple[str, ...]:
-    """Return the sentences below a ranking.
-
-    Args:
-        study: The study of the ranking.
-        rows: All lines of the ranking.
-        leaders: The findings about the first-ranked teachers.
-    """
+    """Return the sentences below a ranking."""
     confirmed = [row for row in rows if row.confirmed]
     parts = (
         _order(study, rows, confirmed),

@@ -56,9 +56,6 @@ def importances(rows: Sequence[Row]) -> Importances:
     among held-out trials (5 folds): the resulting loss of fit is the parameter's importance. Trials that were stopped
     early are left out, because their accuracies are those of fewer epochs: the result holds for the better part of the
     space.
-
-    Args:
-        rows: Rows of a study.
     """
     used = [row for row in sorted(rows, key=lambda row: row.id) if _counts(row)]
     names, columns = _columns([row.record.params for row in used])

@@ -51,9 +51,6 @@ class Front:
 def pareto_front(study: StudyTable) -> Front:
     """Return the front of a study's complete search trials, without those that break a constraint.
 
-    Args:
-        study: See `read_study`.
-
     Raises:
         ConfigError: There are fewer than two objectives.
     """

@@ -40,9 +40,6 @@ def rank_teachers(study: StudyTable) -> Ranking:
     there. Trials that break a constraint are left out; a confirmed teacher whose students' mean breaks one is listed
     below the other confirmed ones, without a rank. Without validation images nothing is selected: each configuration is
     a line without a rank, sorted by test accuracy, highest first.
-
-    Args:
-        study: See `read_study`.
     """
     aims = study.aims
     groups, trials = confirmed_groups(study.rows), search_trials(study.rows, aims)

@@ -243,10 +243,6 @@ _RECIPES = {"teacher": "teacher", "recover": "prune", "distill": "distill"}
 def searched_values(row: Row, names: Mapping[str, object]) -> dict[str, Json]:
     """Return the values of a study's searched parameters in one trial, a confirmation or a baseline as well.
 
-    Args:
-        row: The trial.
-        names: Names of the searched parameters.
-
     Returns:
         A value for each name; None where the parameter does not count in that trial.
     """

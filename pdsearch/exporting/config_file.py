@@ -72,13 +72,7 @@ def _run(code: Sequence[str], config: str) -> str:
 
 
 def config_of(record: AskedRecord | TrialRecord, storage: str, about: StudyRecord) -> tuple[str, Needs]:
-    """Return the space file that runs one trial again, and what it needs.
-
-    Args:
-        record: The trial's.
-        storage: Storage in which it runs.
-        about: What its study is.
-    """
+    """Return the space file that runs one trial again, and what it needs."""
     ran = record if isinstance(record, TrialRecord) else None
     gpu = 1 if ran and (ran.device or "").startswith("cuda") else 0
     threads = int(ran.versions.get("threads", 1)) if ran else 1
@@ -107,13 +101,7 @@ def from_anywhere(spec: TrialSpec) -> TrialSpec:
 
 
 def needs_of(spec: TrialSpec, storage: str, about: StudyRecord) -> Needs:
-    """Return the external requirements of a trial's configuration.
-
-    Args:
-        spec: The trial, from `from_anywhere`.
-        storage: Storage in which it runs.
-        about: What its study is.
-    """
+    """Return the external requirements of a trial's configuration."""
     named = [
         spec.teacher.model,
         spec.student.model,

@@ -36,15 +36,7 @@ class Built:
 def model_card(
     row: Ranked, study: str, *, student: Built | None, needs: Needs, teacher: Built | None = None
 ) -> str:
-    """Return card.md of one exported configuration; its lines are yielded, a paragraph's last with its line break.
-
-    Args:
-        row: Its line of the ranking.
-        study: Name of the study.
-        student: The exported student; None if there is none.
-        needs: External files and code of the configuration.
-        teacher: The exported teacher; None if it is not exported.
-    """
+    """Return card.md of one exported configuration; its lines are yielded, a paragraph's last with its line break."""
     built = student.card if student else None
     parts = (
         _head(row, study),

@@ -30,10 +30,6 @@ Answer = Callable[[Tensor], Tensor]
 def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor], Card] | None:
     """Return a student's weights and metadata; None for a trial that did not finish training one.
 
-    Args:
-        row: The trial.
-        store: The artifacts of its study.
-
     Raises:
         StorageError: An artifact is missing or broken.
     """
@@ -48,10 +44,6 @@ def trained_student(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
 
 def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor], Card]:
     """Return the weights and metadata of the teacher, pruned as it taught a student; pruned weights are zeros.
-
-    Args:
-        row: The student's trial.
-        store: The artifacts of its study.
 
     Raises:
         ConfigError: It had no teacher.
@@ -74,12 +66,6 @@ def trained_teacher(row: Row, store: ArtifactStore) -> tuple[Mapping[str, Tensor
 
 def accuracy_of(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> dict[str, float]:
     """Return the accuracy of a network on the images on which a trial was measured: "val", "test", or both; in [0, 1].
-
-    Args:
-        answer: Returns the logits of a batch of inputs as they are stored.
-        row: The trial.
-        card: The network's.
-        store: The artifacts of its study.
 
     Raises:
         StorageError: An artifact is missing or broken.

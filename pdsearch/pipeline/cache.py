@@ -38,14 +38,7 @@ class Made:
 def obtain(
     site: WorkerContext, stage: str, key: str, make: Callable[[], Generator[E, None, Made]]
 ) -> Generator[E | Progress, None, Entry]:
-    """Return the artifact of a key, building it if the store lacks it; while another worker builds it, report and wait.
-
-    Args:
-        site: Where the stage runs.
-        stage: Name of the stage.
-        key: Key of the artifact.
-        make: Builds it; its events are passed on.
-    """
+    """Return the artifact of a key, built if the store lacks it; while another worker builds it, report and wait."""
     began = time.monotonic()
     with building(site.store, stage, key) as turn:
         for waited in turn.wait():

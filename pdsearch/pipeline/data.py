@@ -21,11 +21,6 @@ def dataset(
 ) -> Generator[Progress, None, Dataset]:
     """Return the split images of a spec.
 
-    Args:
-        spec: Which images.
-        site: Where the stage runs.
-        tell: Called with the progress of decoding, if the images have to be decoded.
-
     Raises:
         DataError: The set is missing or broken, or an image cannot be decoded.
     """

@@ -156,10 +156,6 @@ def _blamed(error: BaseException, spec: TrialSpec) -> str:
 
     That is the part in whose file it was raised; where several are in one file, or it was raised elsewhere, the part
     that was being called. Several that may be it are joined by "or"; "" if none may.
-
-    Args:
-        error: What was raised.
-        spec: The trial.
     """
     parts = dict(_own_parts(spec))
     # An error that was raised from another has the frames outside of that one.

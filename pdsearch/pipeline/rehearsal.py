@@ -107,12 +107,6 @@ class Rehearsal:
     def network(self, name: str, options: Params, seed: int, *, where: str) -> nn.Module:
         """Return a network as a trial will build it, without published weights, in evaluation mode.
 
-        Args:
-            name: Registered model name.
-            options: Its options.
-            seed: Of its weights.
-            where: The field to blame in messages.
-
         Raises:
             ConfigError: It cannot be built.
         """
@@ -255,16 +249,7 @@ class Rehearsal:
         section: str,
         field: str | None = None,
     ) -> None:
-        """Check a network for a recipe: weights, logits, a step of training, and that it is the same when loaded.
-
-        Args:
-            network: Returned by `network`; its weights are restored.
-            recipe: How it will be trained; None if it will not be.
-            few: The images.
-            spec: The trial.
-            section: Section of the space: "student" or "teacher".
-            field: The recipe's name in the space.
-        """
+        """Check a network for a recipe: weights, logits, a step of training, and that it is the same when loaded."""
         which = spec.teacher if section == "teacher" else spec.student
         seed = spec.teacher.seed if section == "teacher" else spec.distill.seed
         known = (section, which.model, which.options, field, recipe and recipe.batch_size, len(few.train))

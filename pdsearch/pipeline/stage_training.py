@@ -88,16 +88,7 @@ class Fitting:
 def fit_teacher(
     fitting: Fitting, model: nn.Module, *, note: str, recipe: Recipe, seed: int, mask: Mask | None = None
 ) -> Generator[Progress, None, dict[str, Json]]:
-    """Train a teacher on the labels of its views, dense or masked, and return its metadata.
-
-    Args:
-        fitting: The training and its artifact.
-        model: The teacher.
-        note: Progress note for display.
-        recipe: How it is trained.
-        seed: Seed of its views and its order of images.
-        mask: Weights stay zero where it is False.
-    """
+    """Train a teacher on the labels of its views, dense or masked, and return its metadata."""
     data, site = fitting.data, fitting.site
     stream = derive_seed(seed, "views")
     seen = views(data, augment=fitting.spec.data.augment, stream=stream, site=site)

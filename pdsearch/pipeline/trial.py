@@ -176,11 +176,6 @@ def patiently(
 ) -> Generator[Event, None, None]:
     """Run a job; on a storage error, wait and run it again. A second run repeats the events of the first.
 
-    Args:
-        job: The job to run.
-        site: Where to run it.
-        sleep: Function that waits between two tries.
-
     Raises:
         StorageFullError: At once, since waiting frees no space.
         StorageAwayError: At once, since every call to an object storage has been retried already.

@@ -61,14 +61,7 @@ class Changes:
 
 
 def changes_of(space: Space, folder: Place, found: Description, began: StudyRecord) -> Changes:
-    """Return in what a space, and the files it names, differ from the study that began with them.
-
-    Args:
-        space: What is run.
-        folder: The study's.
-        found: What was resolved from the space now.
-        began: As `pdsearch.io.studies.begun` returns it.
-    """
+    """Return in what a space, and the files it names, differ from the study that began with them."""
     code = [
         f"{name}: its file is not the one the study began with" for name in sorted(_other_code(found, began))
     ]
@@ -96,13 +89,7 @@ def _moved(space: Space, folder: Place, found: Description) -> list[str]:
 
 
 def identify(space: Space, folder: Place, found: Description) -> None:
-    """Write study.json of a new study.
-
-    Args:
-        space: What is run.
-        folder: The study's.
-        found: What was resolved from the space.
-    """
+    """Write study.json of a new study."""
     record = StudyRecord(
         study=space.study,
         space=decode(StudySpace, space.identity()),
@@ -118,14 +105,7 @@ def identify(space: Space, folder: Place, found: Description) -> None:
 
 
 def accept_changes(space: Space, folder: Place, found: Description, began: StudyRecord) -> list[str]:
-    """Write that a study is as a space and its files are now, and return the differences, one line each.
-
-    Args:
-        space: What is run; its changes were checked.
-        folder: The study's.
-        found: What was resolved from the space now.
-        began: What the study is so far.
-    """
+    """Write that a study is as a space and its files are now, and return the differences, one line each."""
     code = sorted(_other_code(found, began))
     lines = [
         *extension(began.space.form, space.identity()).wider,

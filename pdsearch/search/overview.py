@@ -78,9 +78,6 @@ class Overview:
 def overview(folder: Place) -> Overview:
     """Return what a study is doing; reads only.
 
-    Args:
-        folder: The study's.
-
     Raises:
         ConfigError: There is no study.
         StorageError: It cannot be read.

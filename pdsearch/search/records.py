@@ -133,9 +133,6 @@ class Records:
     def mend(self, say: Callable[[str], None]) -> None:
         """Set invalid records aside: their trials are asked again, and reuse their artifacts instead of training.
 
-        Args:
-            say: Receives a message for each.
-
         Raises:
             StorageError: A newer version wrote one, or the storage cannot be written.
         """

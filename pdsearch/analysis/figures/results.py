@@ -21,12 +21,7 @@ from pdsearch.analysis.study_table import Row, StudyTable
 
 
 def result_figures(study: StudyTable, ranking: Ranking) -> Iterator[Figure]:
-    """Yield the figures of a study's results that it has data for.
-
-    Args:
-        study: See `read_study`.
-        ranking: Its ranking.
-    """
+    """Yield the figures of a study's results that it has data for."""
     yield from _accuracies(ranking, study.rows)
     yield from _gains(ranking)
     if ranking.front is not None:

@@ -37,13 +37,7 @@ _HOLLOW = (
 
 
 def search_figures(study: StudyTable, ranking: Ranking, found: Importances) -> Iterator[Figure]:
-    """Yield the figures of a study's search that it has data for.
-
-    Args:
-        study: See `read_study`.
-        ranking: Its ranking.
-        found: Its importances.
-    """
+    """Yield the figures of a study's search that it has data for."""
     rows, points = searched(study.rows), trial_points(study)
     states = sorted({point["state"] for point in points})
     students = list(dict.fromkeys(row.student for row in ranking.rows))

@@ -33,12 +33,7 @@ _CLASSES = {
 
 
 def parameter_figures(study: StudyTable, found: Importances) -> Iterator[Figure]:
-    """Yield the figures of a study's parameters that it has data for.
-
-    Args:
-        study: See `read_study`.
-        found: Its importances.
-    """
+    """Yield the figures of a study's parameters that it has data for."""
     rows, points = searched(study.rows), trial_points(study)
     if found.found:
         yield _importance(found)

@@ -209,14 +209,7 @@ def accuracy_axis(rows: Sequence[Row], title: str = ACCURACY) -> Spec:
 
 
 def dots(x: Spec, y: Spec, colour: Spec, shown: Sequence[str] = _STATES) -> Spec:
-    """Return a layer of trials: filled where they were trained whole, hollow where they were stopped early.
-
-    Args:
-        x: Encoding of the horizontal axis.
-        y: Encoding of the vertical axis.
-        colour: Encoding of the colour.
-        shown: The states that occur.
-    """
+    """Return a layer of trials: filled where they were trained whole, hollow where they were stopped early."""
     places = [place for place, state in enumerate(_STATES) if state in shown]
     shapes = {"domain": [_STATES[p] for p in places], "range": [_SHAPES[p] for p in places]}
     whole = {"condition": {"test": "datum.state === 'complete'", "value": 0.75}, "value": 0}

@@ -95,11 +95,7 @@ class Page:
 
 
 def build_report(study: StudyTable) -> Page:
-    """Return the report of a study.
-
-    Args:
-        study: See `read_study`.
-    """
+    """Return the report of a study."""
     ranking = rank_teachers(study)
     found = importances(study.rows)
     drawn: dict[str, list[Figure]] = defaultdict(list)

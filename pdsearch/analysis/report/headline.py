@@ -35,11 +35,7 @@ class Headline:
 
 
 def headline(ranking: Ranking) -> Headline:
-    """Return the headline of a ranking.
-
-    Args:
-        ranking: A study's.
-    """
+    """Return the headline of a ranking."""
     if not ranking.leaders:
         return _without_leader(ranking)
     several = len(ranking.leaders) > 1

@@ -25,11 +25,7 @@ DARK = {
 
 
 def as_html(page: Page) -> str:
-    """Return a report as one HTML page.
-
-    Args:
-        page: See `describe` and `compare`.
-    """
+    """Return a report as one HTML page."""
     figures = {figure.name: compiled(figure) for figure in page.figures}
     body = "\n".join(line for part in (_head(page), *map(_section, page.sections)) for line in part)
     name = escape(page.study)

@@ -76,14 +76,7 @@ def disk(
     images: DataShape,
     built: Mapping[tuple[str, Params], int] = MappingProxyType({}),
 ) -> Disk:
-    """Return what a planned study will store, as near as can be told before anything is computed.
-
-    Args:
-        space: What is searched.
-        planned: Its plan.
-        images: The data set.
-        built: The number of weights of networks that were built already, by name and options.
-    """
+    """Return what a planned study will store, as near as can be told before anything is computed."""
     sizes, students = _Sizes(images, dict(built)), planned.students
     count = sum(phase.students for phase in planned.phases)
     return Disk(

@@ -153,11 +153,6 @@ def hours(space: Space, planned: Plan, images: DataShape) -> Hours:
 
     What was measured is kept in the storage, and serves again on this machine.
 
-    Args:
-        space: What is searched.
-        planned: Its plan.
-        images: Its data set.
-
     Raises:
         ConfigError: A network cannot be built, or there is no GPU as the space asks.
     """

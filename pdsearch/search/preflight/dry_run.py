@@ -62,11 +62,6 @@ DISTILLING = (
 def check_trials(space: Space, describe: Description, rehearsal: Rehearsal) -> None:
     """Try every combination of teacher, student and loss of a space, then every pruning of every teacher.
 
-    Args:
-        space: What is searched.
-        describe: What the study resolved.
-        rehearsal: Of the trials, with the data set.
-
     Raises:
         ConfigError: One of them fails; the message says which part and why.
     """
@@ -104,12 +99,6 @@ def check_outside(
     space: Space, describe: Description, site: WorkerContext, say: Callable[[str], None]
 ) -> None:
     """Load every teacher that was trained elsewhere into its network and run it once, unless that was done before.
-
-    Args:
-        space: What is searched.
-        describe: What the study resolved.
-        site: Where the images and artifacts are.
-        say: Is told of teachers that are sparse already.
 
     Raises:
         ConfigError: A file is not a checkpoint, does not fit its network, or gives outputs that are not finite.
@@ -203,11 +192,6 @@ SILENT_S, EVERY_S = 3.0, 10.0
 def prepare_images(spec: DataSpec, site: WorkerContext, say: Callable[[str], None]) -> Dataset:
     """Decode and split a data set unless it is cached, reporting progress; return it.
 
-    Args:
-        spec: Which images, with their fingerprint.
-        site: Where they are stored.
-        say: Shows a message to the user.
-
     Raises:
         DataError: The set is missing, or an image cannot be decoded; the message names the file, and the row in it.
     """
@@ -223,13 +207,7 @@ def prepare_images(spec: DataSpec, site: WorkerContext, say: Callable[[str], Non
 
 
 def say_contents(space: Space, data: Dataset, say: Callable[[str], None]) -> Contents:
-    """Report what a data set holds and what about it may surprise, a line each.
-
-    Args:
-        space: What is searched in it.
-        data: The set.
-        say: Shows a message to the user.
-    """
+    """Report what a data set holds and what about it may surprise, a line each."""
     found = contents(data)
     for line in (*found.lines, *_whole(space, data), *_large_batches(space, data)):
         say(f"data: {line}")
@@ -260,10 +238,6 @@ def _large_batches(space: Space, data: Dataset) -> Iterator[str]:
 
 def check_data(space: Space, say: Callable[[str], None]) -> None:
     """Read a space's data set as a run would, in a temporary folder, and report what it holds.
-
-    Args:
-        space: The space.
-        say: Shows a message to the user.
 
     Raises:
         DataError: The set is missing or broken.

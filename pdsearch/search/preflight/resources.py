@@ -115,12 +115,6 @@ def check_room(root: Place) -> int:
 def room(space: Space, root: Place, images: DataShape, built: Mapping[tuple[str, Params], int]) -> str | None:
     """Return a warning if a new study may not fit on the disk.
 
-    Args:
-        space: What is searched.
-        root: The storage.
-        images: The data set.
-        built: The number of weights of the networks that were built, by name and options.
-
     Raises:
         StorageError: As of `check_room`.
     """
@@ -134,12 +128,7 @@ def room(space: Space, root: Place, images: DataShape, built: Mapping[tuple[str,
 
 
 def crowd(space: Space, at_once: int) -> str | None:
-    """Return a warning if trials on this machine ask for more cores than there are.
-
-    Args:
-        space: What is searched.
-        at_once: Trials that run at the same time.
-    """
+    """Return a warning if trials on this machine ask for more cores than there are."""
     wanted, there = at_once * space.resources.cpu, cores()
     if wanted <= there:
         return None
@@ -153,12 +142,7 @@ FLOAT32 = 4
 
 
 def choices(space: Space, precision: Precision) -> list[str]:
-    """Return a line for each of the engine's choices: device and precision, views, the teacher's outputs.
-
-    Args:
-        space: What is searched.
-        precision: What its study computes in.
-    """
+    """Return a line for each of the engine's choices: device and precision, views, the teacher's outputs."""
     images = known_images(space.resolve(space.defaults()).data)
     lines = [_computing(space, precision)]
     if images is not None:
