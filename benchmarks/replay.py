@@ -19,8 +19,8 @@ from optuna.study import StudyDirection
 from benchmarks.table import Table
 from pdsearch.protocol import Job, Outcome, Ready, Report, StudentFacts
 from pdsearch.records.trial_record import TrialRecord
+from pdsearch.search.optuna_backend.convert import silence
 from pdsearch.search.optuna_backend.ledger import Ledger
-from pdsearch.search.optuna_backend.outcome import silence
 from pdsearch.search.optuna_backend.pruners import Stopper
 from pdsearch.search.planning.outcomes import unbuilt_teacher
 from pdsearch.search.records import Records

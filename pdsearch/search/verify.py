@@ -13,8 +13,8 @@ from pdsearch.io.studies import description
 from pdsearch.objectives import Aims
 from pdsearch.records.study_record import StudyRecord, StudySpace
 from pdsearch.records.trial_record import AskedRecord, TrialRecord, counted
+from pdsearch.search.optuna_backend.convert import INTERRUPTED, optuna_result
 from pdsearch.search.optuna_backend.journal import DamagedError
-from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
 from pdsearch.search.optuna_backend.storage import (
     JournalStudyStorage,
     StoredTrial,

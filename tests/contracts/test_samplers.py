@@ -7,7 +7,7 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from pdsearch.search.optuna_backend.outcome import silence
+from pdsearch.search.optuna_backend.convert import silence
 from pdsearch.search.optuna_backend.sampler import made, samplers
 
 POINTS = 12

@@ -18,8 +18,14 @@ from pdsearch.errors import StorageError
 from pdsearch.objectives import Objective
 from pdsearch.observer import Observer
 from pdsearch.records.trial_record import State, TrialRecord
-from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial, suggest
-from pdsearch.search.optuna_backend.outcome import INTERRUPTED, optuna_result
+from pdsearch.search.optuna_backend.convert import (
+    INTERRUPTED,
+    agrees,
+    as_interrupted,
+    as_trial,
+    optuna_result,
+    suggest,
+)
 from pdsearch.search.optuna_backend.pruners import Stopper, goes_on, rungs
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage, read_trials
 from pdsearch.search.study import open_as_driver

@@ -15,8 +15,8 @@ from optuna.storages import BaseStorage, RDBStorage, get_storage
 from pdsearch.config.ledger_url import LedgerUrl
 from pdsearch.errors import ConfigError, StorageError, StorageFullError
 from pdsearch.io.durable import PAUSES_S, storage_errors
+from pdsearch.search.optuna_backend.convert import NAMES
 from pdsearch.search.optuna_backend.journal import DamagedError, aside
-from pdsearch.search.optuna_backend.outcome import NAMES
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 _ARGUMENTS: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 10}, "sqlite": {"timeout": 30}}

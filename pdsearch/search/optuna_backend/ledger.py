@@ -16,8 +16,7 @@ from pdsearch.objectives import counts_as_trial
 from pdsearch.pipeline.keys import student_key
 from pdsearch.protocol import Event, Job, Outcome, Report, measures
 from pdsearch.records.trial_record import TrialRecord
-from pdsearch.search.optuna_backend.convert import as_trial, suggest
-from pdsearch.search.optuna_backend.outcome import INTERRUPTED, reported
+from pdsearch.search.optuna_backend.convert import INTERRUPTED, as_trial, reported, suggest
 from pdsearch.search.optuna_backend.pruners import Stopper, rungs
 from pdsearch.search.optuna_backend.sampler import made
 from pdsearch.search.records import Live, Records

@@ -18,9 +18,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pdsearch.config import Space
 from pdsearch.errors import PdsearchError, StorageError
 from pdsearch.records.trial_record import AskedRecord, TrialRecord
-from pdsearch.search.optuna_backend.convert import agrees, as_interrupted, as_trial, distribution
+from pdsearch.search.optuna_backend.convert import INTERRUPTED, agrees, as_interrupted, as_trial, distribution
 from pdsearch.search.optuna_backend.journal import DamagedError
-from pdsearch.search.optuna_backend.outcome import INTERRUPTED
 from pdsearch.search.optuna_backend.sampler import empty_study
 from pdsearch.search.optuna_backend.storage import StudyStorage
 from pdsearch.search.records import Records

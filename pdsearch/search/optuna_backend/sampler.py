@@ -16,8 +16,7 @@ from optuna.study import StudyDirection
 from pdsearch.config import Space
 from pdsearch.errors import ConfigError
 from pdsearch.registry import Registry
-from pdsearch.search.optuna_backend.convert import suggest
-from pdsearch.search.optuna_backend.outcome import silence
+from pdsearch.search.optuna_backend.convert import silence, suggest
 from pdsearch.user_code import load_part
 
 Sampler: TypeAlias = Callable[[optuna.Study, int], BaseSampler]

@@ -20,8 +20,8 @@ from pdsearch.config.ledger_url import BESIDE, read_ledger_url
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
 from pdsearch.io import Place, exists, local_folder, read, replace
 from pdsearch.io.durable import read_regular, storage_errors
+from pdsearch.search.optuna_backend.convert import NAMES, silence
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal, set_aside, whole_lines
-from pdsearch.search.optuna_backend.outcome import NAMES, silence
 
 if TYPE_CHECKING:
     from pdsearch.search.optuna_backend.database import Database
