@@ -11,6 +11,7 @@ from typing import Any
 from pdsearch.analysis.groups import role_of
 from pdsearch.analysis.ranked import Ranked
 from pdsearch.analysis.study_table import Row
+from pdsearch.specs import Json
 
 MOST = 4
 """Most differences a label shows; of more, words such as a loss first, and only as many as tell the lines apart."""
@@ -106,12 +107,12 @@ def _differences(rows: Sequence[Row]) -> list[str]:
     return [" ".join(filter(None, line)) for line in zip(*told, strict=True)] or [""] * len(rows)
 
 
-def _fields(row: Row) -> dict[str, Any]:
+def _fields(row: Row) -> dict[str, Json]:
     """Return the fields that identify a line: those of the teacher; also of the student where nothing was selected."""
     spec = json.loads(row.spec)  # In alphabetical order, whatever the order of the fields in their classes.
     sections = ["teacher", "prune", *([] if row.val_accuracy is not None else ["student", "distill"])]
     # A teacher is trained on augmented views, so another augmentation makes another teacher.
-    found: dict[str, Any] = {"data.augment": spec["data"].get("augment", "none")}
+    found: dict[str, Json] = {"data.augment": spec["data"].get("augment", "none")}
     for section in sections:
         for name, value in (spec.get(section) or {}).items():
             if name not in UNTOLD:
@@ -119,7 +120,7 @@ def _fields(row: Row) -> dict[str, Any]:
     return found
 
 
-def _leaves(name: str, value: Any) -> dict[str, Any]:
+def _leaves(name: str, value: Any) -> dict[str, Json]:
     """Flatten a recipe's fields and a part's parameters; return everything else unchanged."""
     if name.endswith(("options", "params")):
         value = dict(value)

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 from pdsearch.analysis.pareto import Front
 from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
@@ -47,7 +47,7 @@ def as_plain(row: Ranked) -> dict[str, object]:
     """Return one line of a ranking as plain JSON values."""
     best = row.best.cells()
     del best["test_right"]
-    best |= {name: json.loads(best[name]) for name in ("params", "values", "spec")}
+    best |= {name: json.loads(getattr(row.best, name)) for name in ("params", "values", "spec")}
     own = {
         f.name: encode(getattr(row, f.name))
         for f in dataclasses.fields(row)
@@ -88,7 +88,7 @@ def front_as_json(found: Front) -> str:
     return _dumped(value)
 
 
-def _plain(found: Front, row: Row) -> dict[str, Any]:
+def _plain(found: Front, row: Row) -> dict[str, Json]:
     reached = {metric: row.record.values[metric] for metric, _ in found.objectives}
     return {"trial": row.id, "key": row.key, **reached}
 

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pdsearch.analysis.display_names import unique_labels
 from pdsearch.analysis.footnotes import footer, never_tried
@@ -144,7 +144,7 @@ def _best_groups(
     found: dict[tuple[Line, str], Group] = {}
     chosen = {line: _leading(tried, aims).setting for line, tried in trials.items()}
 
-    def strength(group: Group) -> tuple[Any, ...]:
+    def strength(group: Group) -> tuple[bool, bool, int, bool, tuple[float, ...]]:
         known, own = values[group.setting], group.setting == chosen.get(group.line)
         return group.chosen, own, len(group.rows), aims.feasible(known), aims.merit(known)
 
@@ -213,11 +213,11 @@ def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> lis
     Students that pruned teachers were confirmed with come before others.
     """
 
-    def place(group: Group) -> tuple[Any, ...]:
+    def place(group: Group) -> tuple[bool, tuple[float, ...], str, str]:
         known = values[group.setting]
         tests = group.values("test_accuracy").values()
         order = _worst_first(aims.merit(known)) if group.validated else (-math.fsum(tests) / len(tests),)
-        return not aims.feasible(known), *order, group.teacher or "", group.first.id
+        return not aims.feasible(known), order, group.teacher or "", group.first.id
 
     found = sorted(best, key=place)
     taught = [group for group in found if group.teacher]

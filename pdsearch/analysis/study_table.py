@@ -171,7 +171,7 @@ class Row:
         """What decides with which other students its student is compared; None where none was built."""
         return self.record.student.built if self.record.student else None
 
-    def cells(self) -> dict[str, Any]:
+    def cells(self) -> dict[str, object]:
         """Return the values of its columns by name."""
         return {name: getattr(self, name) for name in COLUMNS}
 

@@ -15,7 +15,7 @@ from pdsearch.io import Place
 from pdsearch.records.codec import encode
 from pdsearch.records.study_record import StudyRecord
 from pdsearch.records.trial_record import AskedRecord, TrialRecord
-from pdsearch.specs import AtInit, DataSpec, NoRecovery, Params, TrialSpec
+from pdsearch.specs import AtInit, DataSpec, Json, NoRecovery, Params, TrialSpec
 from pdsearch.user_code import is_dotted
 
 CONFIG = "config.yaml"
@@ -136,7 +136,7 @@ def pinned_space(
     study: str,
     storage: str = "runs/",
     resources: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Return the sections of a space file that describes one trial: `resolve({})` gives its specification.
 
     Hashes of data, checkpoint and code are not in it: as in every study, they are computed from the files.
@@ -147,7 +147,7 @@ def pinned_space(
         storage: Storage of that study.
         resources: Resources of the trial, e.g. {"cpu": 4, "gpu": 1}; None means the defaults.
     """
-    document: dict[str, Any] = {
+    document: dict[str, Json] = {
         "study": study,
         "data": _section(spec.data, drop=("fingerprint",)),
         "teacher": _section(spec.teacher, drop=("recipe", "fingerprint", "code")),
@@ -166,8 +166,8 @@ def pinned_space(
     return {**document, "precision": spec.precision, "storage": storage}
 
 
-def _recipes(spec: TrialSpec) -> dict[str, Any]:
-    recipes = {"distill": _section(spec.distill.recipe)}
+def _recipes(spec: TrialSpec) -> dict[str, Json]:
+    recipes: dict[str, Json] = {"distill": _section(spec.distill.recipe)}
     if spec.teacher.trained_here:
         recipes = {"teacher": _section(spec.teacher.recipe), **recipes}
     # With `at: init` the teacher's recipe is used, with `recovery: none` none is: `train.recover` is not read.
@@ -176,8 +176,8 @@ def _recipes(spec: TrialSpec) -> dict[str, Any]:
     return recipes
 
 
-def _section(spec: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:
-    section: dict[str, Any] = {}
+def _section(spec: Any, drop: tuple[str, ...] = ()) -> dict[str, Json]:
+    section: dict[str, Json] = {}
     for item in dataclasses.fields(spec):
         value = getattr(spec, item.name)
         if item.name in drop or value is None or value == "":
@@ -187,7 +187,7 @@ def _section(spec: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:
     return {name: value for name, value in section.items() if value != {}}
 
 
-def _plain_pairs(params: Params) -> dict[str, Any]:
+def _plain_pairs(params: Params) -> dict[str, Json]:
     return {name: encode(value) for name, value in params}
 
 
@@ -203,6 +203,6 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def to_yaml(document: Mapping[str, Any]) -> str:
+def to_yaml(document: Mapping[str, Json]) -> str:
     """Return sections as the text of a space file, in their order."""
     return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100)

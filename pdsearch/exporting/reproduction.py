@@ -281,7 +281,7 @@ def _bytes(tensor: Tensor) -> Tensor:
     return tensor.contiguous().flatten().view(torch.uint8)
 
 
-def _changes(was: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
+def _changes(was: Mapping[str, Json], now: Mapping[str, Json], path: str = "") -> Iterator[str]:
     """Yield what differs between two specifications, by dotted names; paths are no part of a trial."""
     for name in sorted({*was, *now}):
         old, new, here = was.get(name), now.get(name), f"{path}{name}"

@@ -97,7 +97,7 @@ class Card:
             return f"made upright, {kind}; it must have {wide}x{tall} pixels{cut}"
         return f"made upright, {kind}, its middle square resized to {wide} pixels by Pillow's `{FILTER}` filter{cut}"
 
-    def build_arguments(self) -> dict[str, Any]:
+    def build_arguments(self) -> dict[str, object]:
         """Return what its model is built with besides its options."""
         classes = len(self.classes)
         try:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -213,8 +213,8 @@ def test_every_field_of_a_trial_is_pinned() -> None:
     before = parse(pinned_space(CASES["pruned"], study="again")).to_json()
     document = pinned_space(CASES["pruned"], study="again")
     for section in ("data", "teacher", "student", "train", "prune", "distill"):
-        named: Any = before[section]
-        assert set(document[section]) == set(named), section
+        named, pinned = cast("Any", (before[section], document[section]))
+        assert set(pinned) == set(named), section
 
 
 @pytest.mark.parametrize(

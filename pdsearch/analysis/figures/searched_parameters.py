@@ -172,7 +172,7 @@ class _Places:
         return [(f"{value:.3g}", self.of_value(value)) for value in (self.low, middle, self.high)]
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return "-" if value is None else str(value)
 
 

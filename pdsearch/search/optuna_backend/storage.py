@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from pdsearch.artifacts import hold
 from pdsearch.config.ledger_url import BESIDE, read_ledger_url
@@ -153,7 +154,7 @@ class StoredTrial:
     id: str
     state: str
     values: list[float] | None
-    params: dict[str, Any]
+    params: dict[str, object]
     reports: dict[int, float]
     reason: str | None
 
@@ -184,7 +185,7 @@ def _trials(home: StudyStorage, storage: BaseStorage) -> dict[str, list[StoredTr
     }
 
 
-def _stored(kind: str, trial: Any) -> StoredTrial:
+def _stored(kind: str, trial: FrozenTrial) -> StoredTrial:
     return StoredTrial(
         id=f"{kind}-{trial.number:05d}",
         state=trial.state.name.lower(),

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import nn
@@ -167,7 +166,7 @@ def _from_outside(teacher: TeacherSpec) -> bool:
 def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
     """Yield a job for every dense teacher that the space can name; those in a range are built when needed."""
 
-    def values(parameter: Parameter) -> Iterable[Any]:
+    def values(parameter: Parameter) -> Iterable[object]:
         varied = parameter.kind == "categorical" and parameter.name.startswith(TEACHER_FIELDS)
         return parameter.choices if varied else (centre_of(parameter),)
 
