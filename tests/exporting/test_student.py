@@ -215,28 +215,9 @@ def test_a_model_that_is_not_known_here(folder: Path) -> None:
         load_student(folder)
 
 
-def test_the_card_is_json_in_the_header(folder: Path) -> None:
-    content = (folder / STUDENT_FILE).read_bytes()
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    assert json.loads(header["__metadata__"]["student"])["classes"] == ["a", "b", "c"]
-
-
 @pytest.fixture
 def row(study: Path) -> Row:
     return next(row for row in read_study(study).rows if row.kind == "confirm")
-
-
-def test_what_the_file_will_say(study: Path, row: Row) -> None:
-    store = Store(study.parent / "artifacts")
-    found = some(trained_student(row, store))
-    weights, card = found
-    assert (card.model, card.options, card.key) == ("convnet_s", (("widths", (4, 4)),), row.key)
-    assert (card.channels, card.image_size, len(card.classes)) == (1, 8, 10)
-    ((_, key),) = store.entries("data")
-    entry = some(store.find("data", key))
-    data = load_file(entry.path("tensors.safetensors"))
-    assert (list(card.mean), list(card.std)) == (data["mean"].tolist(), data["std"].tolist())
-    assert weights["classifier.weight"].shape == (10, 4)
 
 
 def test_a_stopped_trial_has_no_student(study: Path, row: Row) -> None:
@@ -246,12 +227,3 @@ def test_a_stopped_trial_has_no_student(study: Path, row: Row) -> None:
 def test_a_student_that_nobody_taught_has_no_teacher_to_export(study: Path, row: Row) -> None:
     with pytest.raises(ConfigError, match="no teacher to export"):
         trained_teacher(replace(row, teacher_key=None), Store(study.parent / "artifacts"))
-
-
-@pytest.mark.parametrize("change", ["student", "data"])
-def test_a_missing_artifact_is_named(study: Path, row: Row, change: str) -> None:
-    spec = row.record.spec
-    other = replace(row.record, spec=replace(spec, data=replace(spec.data, split_seed=99)))
-    lost = replace(row, student_artifact="0" * 64) if change == "student" else replace(row, record=other)
-    with pytest.raises(StorageError, match=f"the {change} artifact"):
-        trained_student(lost, Store(study.parent / "artifacts"))

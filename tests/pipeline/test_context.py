@@ -24,12 +24,6 @@ def keep(kept: MemoryCache, name: str, size: int) -> list[str]:
     return made
 
 
-def test_a_thing_at_hand_is_not_made_again() -> None:
-    kept = MemoryCache(limit_bytes=10)
-    assert keep(kept, "a", 4) == ["a"]
-    assert keep(kept, "a", 4) == []
-
-
 def test_what_was_not_used_for_longest_goes_first() -> None:
     kept = MemoryCache(limit_bytes=10)
     for name in ("a", "b", "a", "c"):

@@ -21,7 +21,6 @@ from pdsearch.pipeline.failure import (
     Watchdog,
     failure_reason,
     is_infrastructure,
-    is_out_of_gpu_memory,
     is_same_error,
     lost_workers,
     write_log,
@@ -100,11 +99,6 @@ def test_a_reason_and_its_log_hold_no_secret(tmp_path: Path, monkeypatch: pytest
     assert "ValueError: refused: http://me:***@host wants ***" in failure_reason(error, log, ALONE)
     assert "hush" not in log.read_text()
     assert "open-sesame" not in log.read_text()
-
-
-def test_only_a_gpu_that_is_full_is_a_full_gpu() -> None:
-    assert is_out_of_gpu_memory(torch.OutOfMemoryError())
-    assert not is_out_of_gpu_memory(MemoryError())
 
 
 def test_a_log_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:

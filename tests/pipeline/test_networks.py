@@ -133,12 +133,6 @@ def test_stored_is_live_bit_for_bit(tmp_path: Path, spec: TrialSpec, precision: 
     assert blocks(live.site) == 0
 
 
-def test_rows_are_those_asked_for_in_their_order(here: WorkerContext) -> None:
-    found = logits(MOVING, here)
-    index = torch.tensor([7, 3, 3, 79])
-    assert torch.equal(found.rows(1, index), found.rows(1, EVERY)[index])
-
-
 def test_views_that_never_change_are_answered_once(here: WorkerContext) -> None:
     found = logits(SPEC, here)
     first = found.rows(0, EVERY)
@@ -158,19 +152,6 @@ def test_views_that_change_are_answered_epoch_by_epoch_in_blocks(here: WorkerCon
     other = logits(MOVING, here)
     other.rows(3, EVERY)
     assert blocks(here) == 2  # At hand from the first trial.
-
-
-def test_another_worker_finds_them(
-    here: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = logits(MOVING, here).rows(2, EVERY)
-    other = logits(MOVING, site(tmp_path))
-
-    def asked_again(*_: object) -> None:
-        raise AssertionError("the teacher was asked again")
-
-    monkeypatch.setattr("pdsearch.pipeline.distill.logits", asked_again)
-    assert torch.equal(other.rows(2, EVERY), expected)
 
 
 def test_the_limit_counts_all_epochs_of_the_trial(here: WorkerContext) -> None:

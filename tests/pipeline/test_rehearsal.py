@@ -179,16 +179,6 @@ def test_an_image_that_is_left_over_of_scoring_is_tried(
         rehearse(alone, images)
 
 
-def test_a_network_without_removable_channels_is_refused_by_layer_and_reason(
-    module: str, here: WorkerContext
-) -> None:
-    flat = replace(SPEC, teacher=replace(SPEC.teacher, model=f"{module}:flat"))
-    with pytest.raises(
-        ConfigError, match=r"^prune\.method: no channel .* 1\.weight \(its outputs are the answers\)"
-    ):
-        rehearse(pruned(flat, method="filter_l1"), data(DENSE, here))
-
-
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

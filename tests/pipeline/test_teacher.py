@@ -17,7 +17,6 @@ from pdsearch.pipeline.trial import run_trial
 from pdsearch.protocol import Progress, Report
 from pdsearch.specs import TrialSpec
 from pdsearch.training.checkpoint import Checkpoint
-from tests.on_disk import on_disk
 from tests.pipeline.digits import ALONE, DENSE, RECIPE, counted, data, distilled, finish, site, stored
 
 
@@ -34,13 +33,6 @@ def test_it_is_trained_once_for_all_trials(
     assert here.account.epochs == {"teacher": 2}
     assert other.account.epochs == {}
     assert (network.key, network.mask) == (dense_key(DENSE), None)
-
-
-def test_it_is_what_its_artifact_says(here: WorkerContext) -> None:
-    images = data(DENSE, here)
-    _, network = finish(dense_teacher(DENSE, images, here))
-    assert network.meta["val_accuracy"] == measure_accuracy(network.model, images, "val", here, "fp32")
-    assert network.meta["epochs"] == 2
 
 
 def test_two_stores_hold_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
@@ -138,17 +130,6 @@ def test_the_accuracy_achieved_is_that_of_the_epoch_handed_on() -> None:
     assert achieved([0.2, 0.9, 0.5], RECIPE) == 0.5
     assert achieved([0.2, 0.9, 0.5], replace(RECIPE, select="best_val")) == 0.9
     assert achieved([None, None], RECIPE) is None
-
-
-@pytest.mark.parametrize("interval", [0.0, 1000.0])
-def test_progress_lies_under_the_key_of_what_is_made(tmp_path: Path, interval: float) -> None:
-    here = site(tmp_path, checkpoint_s=interval)
-    images = data(DENSE, here)
-    fitting = Fitting(DENSE, images, here, stage="teacher", key=KEY)
-    stage = fit_teacher(fitting, blank("convnet_s", (), images, 0), note="x", recipe=RECIPE, seed=3)
-    next(stage)
-    stage.close()
-    assert [path.name for path in on_disk(here.progress).iterdir()] == [KEY]
 
 
 def test_every_epoch_is_told_and_counted(here: WorkerContext) -> None:

@@ -17,10 +17,9 @@ from pdsearch.search.confirmation.finalists import (
     leaders,
     with_teachers,
 )
-from pdsearch.search.confirmation.jobs import DerivedJobs, alone, confirmations, unpruned_spec, with_seed
-from pdsearch.search.preflight.dry_run import dense_jobs
+from pdsearch.search.confirmation.jobs import DerivedJobs, confirmations
 from pdsearch.search.records import Records
-from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec, TrialSpec
+from pdsearch.specs import StudentSpec
 from tests.records.trial_records import finished, reports
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, searching, space
 
@@ -210,13 +209,6 @@ def test_with_several_teachers_a_student_keeps_the_shape_it_was_found_with(
     assert [finalist.spec.student for finalist in with_teachers(chosen, 2)] == [chosen[0].shape] * 2
 
 
-def test_each_further_teacher_is_trained_once(records: list[TrialRecord]) -> None:
-    everyone = with_teachers(found_finalists(records, 2), 3)
-    dense = list(dense_jobs((finalist.spec for finalist in everyone), DESCRIBE))
-    assert [job.spec.teacher.seed for job in dense] == [0, 1, 2]
-    assert all(job.kind == "teacher" and job.spec.prune is None for job in dense)
-
-
 def of_student(record: TrialRecord, model: str, value: float, params: float = 900.0) -> TrialRecord:
     """The same trial with another student."""
     spec = replace(record.spec, student=StudentSpec(model))
@@ -315,33 +307,6 @@ def test_only_trials_that_were_sampled_reach_the_confirmation(tried: Path) -> No
 def test_every_finalists_teacher_is_trained_with_each_seed(tried: Path) -> None:
     jobs = list(listed(tried, confirm={**CONFIRM, "teacher_seeds": 3}).teachers_to_confirm())
     assert [(job.kind, job.spec.teacher.seed) for job in jobs] == [("teacher", seed) for seed in range(3)]
-
-
-RECIPE = Recipe(epochs=2, lr=0.1)
-SPEC = TrialSpec(
-    data=DataSpec("digits"),
-    teacher=TeacherSpec("convnet_l", 3, RECIPE),
-    student=StudentSpec("from_teacher"),
-    distill=DistillSpec(RECIPE, params=(("temperature", 4.0),), seed=5, view_seed=5),
-    prune=PruneSpec("magnitude", 0.36, RECIPE),
-)
-SHAPE = StudentSpec("convnet_s", (("widths", (4, 8)),))
-
-
-def test_the_unpruned_pair_keeps_shape_loss_and_seeds() -> None:
-    assert unpruned_spec(SPEC, SHAPE) == replace(SPEC, prune=None, student=SHAPE)
-
-
-def test_the_student_alone_learns_from_labels_with_the_same_recipe_and_seeds() -> None:
-    found = alone(SPEC, SHAPE)
-    assert (found.prune, found.student) == (None, SHAPE)
-    assert found.distill == replace(SPEC.distill, loss="ce", params=())
-
-
-def test_a_seed_is_the_student_s_and_its_views_and_not_the_teacher_s() -> None:
-    found = with_seed(SPEC, 9)
-    assert found == replace(SPEC, distill=replace(SPEC.distill, seed=9, view_seed=9))
-    assert found.teacher.seed == 3
 
 
 def test_what_was_confirmed_as_one_network_keeps_its_key_and_is_not_repeated(tmp_path: Path) -> None:

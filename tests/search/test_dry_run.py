@@ -140,6 +140,7 @@ def reading(folder: Path, file: str, **searched: Any) -> Any:
 
 def test_every_teacher_that_choices_can_name_is_one_job(tmp_path: Path) -> None:
     searched = {**DOCUMENT["space"], "teacher.model": ["convnet_s", "convnet_m"], "teacher.seed": [0, 1]}
+    searched["distill.seed"] = [0, 1, 2]
     found = list(teacher_jobs(space(tmp_path, teacher={}, space=searched), DESCRIBE))
     names = [(job.spec.teacher.model, job.spec.teacher.seed) for job in found]
     assert sorted(names) == [("convnet_m", 0), ("convnet_m", 1), ("convnet_s", 0), ("convnet_s", 1)]
@@ -219,28 +220,6 @@ def test_a_teacher_from_elsewhere_that_answers_for_other_classes_is_doubted(
     split = Split((10 * labels)[:, None, None, None].expand(-1, 1, 8, 8).to(torch.uint8), labels)
     data = Dataset(split, split, split, tuple("01234"), torch.zeros(1), torch.ones(1))
     assert re.search(said, images.doubted(Reader(order, scale), data))
-
-
-def test_a_missing_checkpoint_stops_it_too(tmp_path: Path) -> None:
-    with (
-        pytest.raises(ConfigError, match="the checkpoint cannot be read"),
-        open_as_driver(reading(tmp_path, "nowhere.pth"), Watching()),
-    ):
-        pass
-
-
-def test_a_study_stays_with_the_weights_it_began_with(tmp_path: Path) -> None:
-    for seed in (0, 0, 1):
-        small = reading(tmp_path, weights(tmp_path / "a.pth", seed=seed))
-        if seed == 1:
-            with (
-                pytest.raises(ConfigError, match="not the weights the study began with"),
-                open_as_driver(small, Watching()),
-            ):
-                pass
-            break
-        with open_as_driver(small, Watching()) as study:
-            play(study.scheduler)
 
 
 class Sorting(nn.Module):

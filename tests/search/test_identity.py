@@ -113,31 +113,10 @@ def test_files_under_other_names_are_the_same(tmp_path: Path) -> None:
     check(space(tmp_path), tmp_path, replace(FOUND, checkpoints={"moved/t.pth": "a" * 64}), about)
 
 
-def test_a_budget_is_no_part_of_what_it_is(tmp_path: Path) -> None:
-    about = begun(tmp_path)
-    more = space(tmp_path, search=searching(trials=9, timeout="10h"), resources={"cpu": 2, "gpu": 0})
-    check(more, tmp_path, FOUND, about)
-
-
 def test_what_an_older_study_did_not_note_is_not_missed(tmp_path: Path) -> None:
     about = begun(tmp_path)
     older = StudyRecord(study=about.study, space=about.space, precision=about.precision, data=about.data)
     check(space(tmp_path), tmp_path, replace(FOUND, checkpoints={}), older)
-
-
-def test_the_folders_of_own_code_are_noted(tmp_path: Path, author: Author) -> None:
-    named = space(tmp_path, distill={"loss": f"{author.write()}:squared"}, space={}, search={"trials": 1})
-    identify(named, tmp_path, replace(FOUND, code=own_code_hashes(named)))
-    about = json.loads((tmp_path / "study.json").read_text())
-    assert about["code_folders"] == dict.fromkeys(about["code"], str(tmp_path))
-    assert [name.rpartition(":")[2] for name in about["code"]] == ["squared"]
-
-
-def test_fingerprint_and_precision_are_filled_in_and_nothing_else(tmp_path: Path) -> None:
-    asked = space(tmp_path)
-    spec = asked.resolve(asked.defaults())
-    found = Description("a" * 64, "bf16").complete(spec)
-    assert found == replace(spec, data=replace(spec.data, fingerprint="a" * 64), precision="bf16")
 
 
 def test_versions_name_what_could_matter() -> None:

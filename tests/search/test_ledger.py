@@ -19,7 +19,6 @@ from tests.search.scripted_trials import (
     DESCRIBE,
     DOCUMENT,
     accuracy,
-    failing,
     ledger,
     outcome,
     ready,
@@ -129,15 +128,6 @@ def test_a_crash_between_record_and_study_is_mended_from_the_record(
 
 def crash(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def test_a_failed_trial_is_told_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:
-    kept = ledger(space(tmp_path))
-    record = run_one(kept, failing)
-    assert (record.state, record.reason) == ("failed", "it broke")
-    assert (kept.finished, kept.failed) == (0, 1)
-    assert kept.study.trials[0].user_attrs["reason"] == "it broke"
-    assert run_one(kept).state == "complete"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -171,10 +171,6 @@ GRIDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         },
         {"teacher": 2 * 3, "prune": 2 * 4, "distill": 3 + 1 + 2 * (2 * (2 + 1) + 1)},
     ),
-    "searched": (
-        {"space": {"distill.temperature": [1, 4]}, "search": {"trials": 6, "sampler": "random"}},
-        {"teacher": 3, "prune": 4, "distill": 6 + 1},
-    ),
     "confirmed": (
         {"search": {"trials": 3, "sampler": "random"}, "confirm": {"teachers": 2, "seeds": 2}},
         {"teacher": 3, "prune": 4, "distill": 3 + 1 + 2 * (2 + 1 + 1)},
@@ -288,21 +284,12 @@ def test_one_configuration_that_nothing_confirms_costs_itself() -> None:
     assert told.with_reuse == 200 + 2 * 130 + 200
 
 
-def test_a_student_alone_needs_nothing() -> None:
-    assert needs(ALONE) == ()
-    assert teacher_epochs(ALONE) == 0
-
-
-def test_a_dense_teacher_needs_itself() -> None:
-    (need,) = needs(DENSE)
-    assert (need.stage, need.key, need.epochs, need.label) == ("teacher", dense_key(DENSE), 2, "convnet_s")
-    assert dense(SPEC) == need
-
-
 def test_a_pruned_teacher_needs_the_dense_one_and_every_round() -> None:
     spec = pruned(ratio=0.59)
     found = needs(spec)
     assert [need.key for need in found] == [dense_key(spec), *round_keys(spec)]
+    assert needs(DENSE) == found[:1] == (dense(SPEC),)
+    assert needs(ALONE) == ()
     assert [need.epochs for need in found] == [2] * 5
     assert found[-1].label == "convnet_s magnitude round 4, 59 %"
     assert teacher_epochs(spec) == 10

@@ -164,10 +164,6 @@ def test_moving_views_have_outputs_of_every_epoch_up_to_the_limit() -> None:
     assert stored(rgb, huge).outputs == 0
 
 
-def test_half_precision_halves_the_outputs() -> None:
-    assert stored(made(precision="bf16")).outputs * 2 == stored(made()).outputs
-
-
 def test_a_loss_that_asks_no_teacher_stores_no_outputs() -> None:
     assert stored(made(distill={"loss": "ce"}, space={}, search={})).outputs == 0
 

@@ -196,14 +196,3 @@ def test_stopping_saves_epochs_and_the_good_trials_are_found(stopped: list[Trace
     assert spent < 0.85 * len(stopped) * TRIALS * TABLE.epochs
     found = [trace.first(TABLE.good - NEAR) for trace in stopped]
     assert sum(index is not None for index in found) >= 3
-
-
-def test_every_epoch_is_accounted_for(stopped: list[Trace]) -> None:
-    for trace in stopped:
-        assert trace.played[-1].spent >= sum(ended.epochs for ended in trace.played)
-        assert [ended.time for ended in trace.played] == sorted(ended.time for ended in trace.played)
-        rungs = {ended.epochs for ended in trace.played if ended.stopped}
-        assert rungs <= {6, 12}
-        for ended, record in zip(trace.played, trace.records, strict=True):
-            assert [report.epoch for report in record.reports] == list(range(1, ended.epochs + 1))
-            assert ended.value == TABLE.curves[ended.row, ended.epochs - 1]

@@ -46,24 +46,11 @@ def keys(root: Path, *names: str) -> list[str]:
     return [found[f"{name}.finished.json"]["key"] for name in names]
 
 
-def test_a_failed_search_trial_is_asked_again_with_its_parameters(root: Path) -> None:
-    where = scripted_study.space(root)
-    failed = run_failing(where, "search", 2)
-    before = scripted_study.records(root)
-    assert retry_failed(root / "study") == failed
-    assert retry_failed(root / "study") == [], "asked for twice"
-    scripted_study.run(where)
-    after = scripted_study.read(root)
-    assert before.items() <= scripted_study.records(root).items()
-    good = {record["key"] for record in after.values() if record["state"] != "failed"}
-    assert set(keys(root, *failed)) <= good
-    assert check_invariants(root / "study") == []
-
-
 def test_what_is_wanted_again_outlives_the_journal(root: Path) -> None:
     where = scripted_study.space(root)
     failed = run_failing(where, "search", 2)
     assert retry_failed(root / "study") == failed
+    assert retry_failed(root / "study") == [], "asked for twice"
     tried = set()
     for _ in range(2):
         (root / "study" / "journal.log").unlink()
@@ -103,13 +90,6 @@ def test_another_failed_job_runs_again_and_its_first_record_is_kept(root: Path, 
     assert scripted_study.read(root)[f"{failed}.finished.json"]["state"] == "complete"
     assert (root / "study" / "trials" / f"{failed}.failed-1.json").exists()
     assert check_invariants(root / "study") == []
-
-
-def test_a_study_without_failures_stays_as_it_is(root: Path) -> None:
-    scripted_study.run(scripted_study.space(root))
-    before = scripted_study.records(root)
-    assert retry_failed(root / "study") == []
-    assert scripted_study.records(root) == before
 
 
 def test_a_folder_that_is_no_study_and_one_that_is_being_run_are_refused(root: Path) -> None:

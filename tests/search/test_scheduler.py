@@ -198,31 +198,6 @@ def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
 
 
-def test_the_unpruned_teacher_gets_as_many_trials_as_a_leading_one(tmp_path: Path) -> None:
-    pruned_only = {
-        "prune.ratio": [0.2, 0.36],
-        "distill.temperature": {"low": 1, "high": 20},
-    }
-    sections: dict[str, Any] = {"space": pruned_only, "prune": {"method": "magnitude"}}
-    confirm = {"teachers": 2, "seeds": 1}
-    watching, scheduler = run(
-        tmp_path, **sections, confirm=confirm, search=searching(trials=7, sampler="random")
-    )
-    per_teacher = [
-        sum(
-            r.teacher is not None and r.teacher.ratio == ratio
-            for r in scheduler.records.finished.values()
-            if r.kind == "search"
-        )
-        for ratio in (0.2, 0.36)
-    ]
-    fair = [r for r in scheduler.records.finished.values() if r.id.startswith("baseline-0")]
-    assert sum(per_teacher) == 7
-    assert len(fair) == max(per_teacher)
-    assert all(record.teacher is not None and record.teacher.method is None for record in fair)
-    assert ("comparison", len(fair), 0) in watching.phases
-
-
 def test_a_timeout_counts_the_time_of_all_runs_and_leads_to_confirmation(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir(parents=True)
     (tmp_path / "small" / "elapsed.json").write_text('{"seconds": 3600}')
@@ -314,16 +289,3 @@ def test_one_configuration_without_validation_is_trained_once_and_tested(tmp_pat
     assert "student.val_accuracy" not in record.values
     assert record.test is not None
     assert scheduler.idle()
-
-
-def test_one_configuration_that_nothing_confirms_is_trained_without_baselines(tmp_path: Path) -> None:
-    where = space(
-        tmp_path,
-        space={},
-        prune={"method": "magnitude", "ratio": 0.36, "schedule": "one_shot"},
-        search={"trials": 1},
-        confirm="off",
-    )
-    with open_as_driver(where, Watching()) as study:
-        assert [job.kind for job in play(study.scheduler)] == ["teacher", "search"]
-        assert study.scheduler.idle()

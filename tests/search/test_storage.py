@@ -14,7 +14,6 @@ from pdsearch.config import Space
 from pdsearch.config.ledger_url import read_ledger_url
 from pdsearch.errors import ConfigError, StorageError, StorageFullError, StudyHeldError
 from pdsearch.observer import Observer
-from pdsearch.search.maintenance import retry_failed
 from pdsearch.search.optuna_backend.database import Database
 from pdsearch.search.optuna_backend.journal import DamagedError, open_journal
 from pdsearch.search.optuna_backend.storage import JournalStudyStorage, last_home, read_trials
@@ -23,7 +22,6 @@ from pdsearch.search.verify import check_invariants
 from tests.faults import scripted_study
 from tests.search.scripted_trials import ledger, run_one, space
 from tests.search.test_rebuild import told
-from tests.search.test_retry import run_failing
 
 
 def test_a_study_moves_from_home_to_home_and_back(root: Path) -> None:
@@ -43,17 +41,6 @@ def test_the_home_is_noted_only_where_it_is_elsewhere(root: Path) -> None:
     assert not note.exists()
     scripted_study.run(scripted_study.space(root, trials=1, ledger=f"sqlite:///{root}/a.db"))
     assert json.loads(note.read_text()) == {"url": f"sqlite:///{root}/a.db"}
-
-
-@pytest.mark.parametrize("url", ["sqlite:///{}/a.db", "journal:///{}/x.log"])
-def test_failed_trials_are_tried_again_wherever_they_live(root: Path, url: str) -> None:
-    where = scripted_study.space(root, ledger=url.format(root))
-    failed = run_failing(where, "search", 2)
-    assert retry_failed(root / "study") == failed
-    scripted_study.run(where)
-    with open_as_driver(where, Observer()) as study:
-        assert study.scheduler.search.failed == 0
-    assert check_invariants(root / "study") == []
 
 
 def test_a_journal_elsewhere_has_one_study_and_one_driver(root: Path) -> None:

@@ -18,6 +18,7 @@ from pdsearch.artifacts import open_store
 from pdsearch.config import Parameter, Space
 from pdsearch.config.checks.feasibility import corners
 from pdsearch.config.resolve import centre_of, combinations
+from pdsearch.config.yaml_tree import Scalar
 from pdsearch.data.augmentation_parser import check_applies
 from pdsearch.data.dataset.composition import Contents, contents
 from pdsearch.data.dataset.dataset import Dataset
@@ -166,7 +167,7 @@ def _from_outside(teacher: TeacherSpec) -> bool:
 def teacher_jobs(space: Space, describe: Description) -> Iterator[Job]:
     """Yield a job for every dense teacher that the space can name; those in a range are built when needed."""
 
-    def values(parameter: Parameter) -> Iterable[object]:
+    def values(parameter: Parameter) -> Iterable[Scalar]:
         varied = parameter.kind == "categorical" and parameter.name.startswith(TEACHER_FIELDS)
         return parameter.choices if varied else (centre_of(parameter),)
 
