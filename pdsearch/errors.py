@@ -4,25 +4,6 @@ import os
 import re
 from typing import ClassVar
 
-__all__ = [
-    "ClusterError",
-    "ConfigError",
-    "DataError",
-    "FailureLimitError",
-    "HungUp",
-    "IncompleteError",
-    "Interrupted",
-    "IrreproducibleError",
-    "PdsearchError",
-    "StorageError",
-    "StorageFullError",
-    "StudyHeldError",
-    "Terminated",
-    "TrialError",
-    "Warned",
-]
-
-
 _WORDS = "key|token|secret|passw"
 _OPTION = re.compile(f"{_WORDS}|signature|credential|^sig$|^sas$", re.IGNORECASE)
 _VARIABLE = re.compile(_WORDS, re.IGNORECASE)

@@ -38,7 +38,7 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
         again: The command that resumes the study, without the number of trials.
 
     Raises:
-        PdsearchError: The study lacks results; see `lacking`.
+        PdsearchError: The study lacks results.
     """
     found = read_study(study.folder)
     _write_tables(study, found)
@@ -55,7 +55,7 @@ def closing_words(study: Study, tally: Tally, again: str) -> None:
     exportable = bool(ranking.top(1))
     so_far = ["", *best, "", *_spent(tally), *_failures(study), "", *_where(study)]
     print_lines([*so_far, *_next(study, again, whole=exportable)])
-    error = error_of_run(study, missed)
+    error = _error_of_run(study, missed)
     if error is not None:
         raise error
 
@@ -198,13 +198,8 @@ def _short(path: Place) -> str:
     return shlex.quote(path_text(path))
 
 
-def error_of_run(study: Study, missed: str | None) -> PdsearchError | None:
-    """Return the error that a run ends with; None where its study lacks no results.
-
-    Args:
-        study: What was run.
-        missed: How far the trials are from keeping the constraints, where none does.
-    """
+def _error_of_run(study: Study, missed: str | None) -> PdsearchError | None:
+    """Return the error that a run ends with; None where its study lacks no results, not even feasible trials."""
     records, space = study.scheduler.records, study.scheduler.space
     error = nothing_came(records.finished.values(), space, lambda name: how_again(records, name))
     if error is not None:

@@ -23,7 +23,7 @@ from pdsearch.config.field_rules import parts_of, section_defaults
 from pdsearch.config.parameters import check_conditions, read_space
 from pdsearch.config.problems import Problems, add_complaints, quoted
 from pdsearch.config.resolve import PRUNING_ONLY, in_order
-from pdsearch.config.sections import Confirm, File
+from pdsearch.config.sections import File, SearchSection
 from pdsearch.config.serialize import without_retired
 from pdsearch.config.space import Halving, Search, Space
 from pdsearch.config.validators import METRICS, read_constraints
@@ -37,31 +37,30 @@ from pdsearch.specs import Params
 from pdsearch.user_code import look_in
 
 
-def assemble(draft: Draft, selectable: Selectable, constraints: tuple[Constraint, ...], study: str) -> Space:
-    """Return the space that a checked draft describes, with every default filled in.
-
-    Args:
-        draft: A draft without problems.
-        selectable: The methods, losses and models it can select.
-        constraints: Its constraints, as they were read.
-        study: Name of the study if the document gives none.
-    """
+def _assembled(
+    draft: Draft, selectable: Selectable, constraints: tuple[Constraint, ...], study: str
+) -> Space:
+    """Return the space that a checked draft describes, with every default filled in."""
     from pdsearch.config.checks.advice import (  # Imports torch, which the registries have imported by now.
         notes_on,
         warnings_on,
     )
 
-    file = draft.file
+    file, confirm = draft.file, draft.file.confirm
+    # Without validation images nothing is selected: teachers have no order, and all are confirmed.
+    every = None if is_validated(draft) else count_configurations(draft) or 1
+    if confirm is not None and every is not None:
+        confirm = confirm.model_copy(update={"teachers": every})
     return Space(
         study=file.study or study,
         fixed=_fixed(draft, selectable),
         parameters=in_order(draft.parameters),
         part_defaults=_parts(selectable, later=False),
         part_laters=_parts(selectable, later=True),
-        search=_search(draft),
-        objectives=_objectives(draft),
+        search=_search(file.search, every or 1),
+        objectives=_objectives(file, METRICS[0] if every is None else METRICS[1]),
         constraints=constraints,
-        confirm=_confirm(draft),
+        confirm=confirm,
         resources=file.resources,
         precision=file.precision,
         storage=file.storage,
@@ -95,31 +94,18 @@ def _defaults(params: type[Any], *, later: bool) -> Params:
     return tuple((name, frozen(getattr(params(), name))) for name in sorted(named))
 
 
-def _search(draft: Draft) -> Search:
-    search = draft.file.search
+def _search(search: SearchSection, least: int) -> Search:
     stop = None
     if search.stop is not None:
         halving = search.stop.halving
         stop = Halving(search.stop.metric or METRICS[0], halving.min_epochs, halving.factor)
-    trials = search.trials or (1 if is_validated(draft) else count_configurations(draft) or 1)
-    return Search(**search.model_dump() | {"stop": stop, "trials": trials})
+    return Search(**search.model_dump() | {"stop": stop, "trials": search.trials or least})
 
 
-def _confirm(draft: Draft) -> Confirm | None:
-    confirm = draft.file.confirm
-    if confirm is None:
-        return None
-    # Without validation images teachers have no order, so all are confirmed.
-    every = {} if is_validated(draft) else {"teachers": count_configurations(draft) or 1}
-    return confirm.model_copy(update=every)
-
-
-def _objectives(draft: Draft) -> tuple[Objective, ...]:
-    file = draft.file
+def _objectives(file: File, usual: str) -> tuple[Objective, ...]:
+    """Return the objectives; Optuna needs one also where, without validation images, it decides nothing."""
     if not file.objectives:
-        # Optuna needs a value of every trial; without validation images this one decides nothing.
-        metric = METRICS[0] if is_validated(draft) else METRICS[1]
-        return (Objective(metric, better_goal(metric)),)
+        return (Objective(usual, better_goal(usual)),)
     return tuple(Objective(o.metric, o.goal or better_goal(o.metric)) for o in file.objectives)
 
 
@@ -219,7 +205,7 @@ def _space(root: Node, source: str, study: str, overrides: Sequence[str]) -> Spa
     constraints = read_constraints(file.constraints, root, problems)
     check_whole(draft)
     problems.check()
-    space = assemble(draft, selectable, constraints, study)
+    space = _assembled(draft, selectable, constraints, study)
     space = replace(space, notes=(*notes, *space.notes), places=dict(_places(root, source)))
     check_sense(draft, space)
     problems.check()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pdsearch import errors
 from pdsearch.cli.main import VERBS
 from tests.architecture.tree import ROOT, committed
+from tests.test_errors import KINDS
 
 DOCUMENTS = [path for path in committed() if path.suffix == ".md"]
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -57,8 +57,7 @@ def test_verbs_in_shell_blocks_exist() -> None:
 def test_every_exit_code_is_documented() -> None:
     rows = re.findall(r"^\| (\d+) \| `?(\w+)?`?", (ROOT / "docs/exit_codes.md").read_text(), re.MULTILINE)
     documented = {(int(code), name) for code, name in rows}
-    kinds = [getattr(errors, name) for name in errors.__all__]
-    ours = {(kind.exit_code, kind.__name__) for kind in kinds}
+    ours = {(kind.exit_code, kind.__name__) for kind in KINDS}
     assert ours == {row for row in documented if row[1]}
 
 

@@ -21,7 +21,7 @@ from pdsearch.config.field_rules import (
 )
 from pdsearch.config.ledger_url import read_ledger_url
 from pdsearch.config.problems import Problems
-from pdsearch.config.validators import format_duration, parse_duration, read_constraints
+from pdsearch.config.validators import duration_seconds, format_duration, read_constraints
 from pdsearch.config.yaml_tree import Mark, from_plain
 from pdsearch.errors import ConfigError
 from pdsearch.specs import DataSpec, DistillSpec, PruneSpec, Recipe, StudentSpec, TeacherSpec
@@ -93,14 +93,14 @@ def test_a_limit_is_a_number_that_can_be_kept(bound: str, why: str) -> None:
     [("90s", 90), ("12h", 43_200), ("1h30m", 5_400), ("2d", 172_800), ("1d2h3m4s", 93_784)],
 )
 def test_times(text: str, seconds: int) -> None:
-    assert parse_duration(text) == seconds
-    assert parse_duration(format_duration(seconds)) == seconds
+    assert duration_seconds(text) == seconds
+    assert duration_seconds(format_duration(seconds)) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "12", "h", "0s", "1.5h", "30m1h", "-1h", "1h ", "999999999999s"])
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="not a time"):
-        parse_duration(text)
+    with pytest.raises(ValueError, match="expected a time"):
+        duration_seconds(text)
 
 
 GOOD = [
