@@ -1,7 +1,5 @@
 """The tables of docs/space.md, one a section, from the schema; run this module to write them."""
 
-import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from pdsearch.config.sections import (
     StudentSection,
     TeacherSection,
 )
+from tests.docs.tables import filled
 
 PAGE = Path(__file__).parents[2] / "docs" / "space.md"
 SECTIONS: dict[str, type[Section]] = {
@@ -58,15 +57,8 @@ def table(section: type[Section]) -> str:
 
 
 def written(page: str) -> str:
-    """The page with every table as it must be, each between its marks."""
-    for name, section in SECTIONS.items():
-        marks = rf"(<!-- table {name} -->\n).*?(<!-- end -->)"
-        page = re.sub(marks, partial(_between, table(section)), page, flags=re.S)
-    return page
-
-
-def _between(text: str, marks: re.Match[str]) -> str:
-    return f"{marks[1]}{text}\n{marks[2]}"
+    """The page with every table as it must be."""
+    return filled(page, {f"table {name}": table(section) for name, section in SECTIONS.items()})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The JSON Schema and the reference of space files."""
 
-import json
 import re
 from functools import cache
 from importlib import import_module
@@ -67,129 +66,106 @@ def loss(student, teacher, targets, params):
 score.params = loss.params = Params
 """
 
-RATIO = {"choices": [0.36], "when": {"prune.method": ["X:score"]}}
+
+def flow(text: str) -> dict[str, Any]:
+    """Sections as a space file has them, written in a line."""
+    found = to_plain(read_yaml(f"{{{text}}}".encode(), "test"))
+    assert isinstance(found, dict)
+    return found
 
 
 @pytest.mark.parametrize(
     "sections",
     [
-        {
-            "prune": {"method": "X:score", "ratio": 0.5},
-            "space": {"prune.params.power": {"low": 0, "high": 2}},
-        },
-        {
-            "prune": {
-                "method": "X:score",
-                "ratio": 0.5,
-                "params": {"power": 2, "batches": 0.25, "layers": [1, 2]},
-            }
-        },
-        {"prune": {"method": "X:score", "ratio": 0.5}, "space": {"prune.params.layers": [[1], [2, 3]]}},
-        {"prune": {"ratio": 0.5}, "space": {"prune.method": "X:score", "prune.params.power": [1, 2]}},
-        {
-            "space": {
-                "prune.method": ["none", "taylor", "X:score"],
-                "prune.ratio": {"choices": [0.36], "when": {"prune.method": ["taylor", "X:score"]}},
-                "prune.params.power": {"low": 0, "high": 2, "when": {"prune.method": ["X:score"]}},
-            }
-        },
-        {
-            "prune": {"params": {"power": 3}},
-            "space": {"prune.method": {"choices": ["none", "X:score"]}, "prune.ratio": RATIO},
-        },
-        {
-            "distill": {"loss": "X:loss"},
-            "space": {"distill.temperature": ["hot", "cold"], "distill.layers": [[3]]},
-        },
-        {"distill": {"loss": "X:loss", "temperature": "cold", "batches": 0.5}},
-        {
-            "distill": {"power": 2},
-            "space": {
-                "distill.loss": ["kd", "X:loss"],
-                "distill.batches": {"low": 0.1, "high": 0.9, "when": {"distill.loss": ["X:loss"]}},
-            },
-        },
-        {
-            "prune": {"method": "X:score", "ratio": 0.5},
-            "distill": {"loss": "X:loss"},
-            "space": {"prune.params.power": {"low": 0, "high": 2}, "distill.power": {"low": 1, "high": 2}},
-        },
+        "prune: {method: X:score, ratio: 0.5}, space: {prune.params.power: {low: 0, high: 2}}",
+        "prune: {method: X:score, ratio: 0.5, params: {power: 2, batches: 0.25, layers: [1, 2]}}",
+        "prune: {method: X:score, ratio: 0.5}, space: {prune.params.layers: [[1], [2, 3]]}",
+        "prune: {ratio: 0.5}, space: {prune.method: X:score, prune.params.power: [1, 2]}",
+        "space: {prune.method: [none, taylor, X:score],"
+        " prune.ratio: {choices: [0.36], when: {prune.method: [taylor, X:score]}},"
+        " prune.params.power: {low: 0, high: 2, when: {prune.method: [X:score]}}}",
+        "prune: {params: {power: 3}}, space: {prune.method: {choices: [none, X:score]},"
+        " prune.ratio: {choices: [0.36], when: {prune.method: [X:score]}}}",
+        "distill: {loss: X:loss}, space: {distill.temperature: [hot, cold], distill.layers: [[3]]}",
+        "distill: {loss: X:loss, temperature: cold, batches: 0.5}",
+        "distill: {power: 2}, space: {distill.loss: [kd, X:loss],"
+        " distill.batches: {low: 0.1, high: 0.9, when: {distill.loss: [X:loss]}}}",
+        "prune: {method: X:score, ratio: 0.5}, distill: {loss: X:loss},"
+        " space: {prune.params.power: {low: 0, high: 2}, distill.power: {low: 1, high: 2}}",
     ],
 )
-def test_it_accepts_parameters_of_one_s_own_wherever_load_does(
-    author: Author, sections: dict[str, Any]
-) -> None:
-    text = json.dumps({**document({}), "search": {"trials": 1}, **sections})
-    named = json.loads(text.replace("X:", f"{author.write(OWN)}:"))
-    parse(named)
-    validator().validate(named)
+def test_it_accepts_parameters_of_one_s_own_wherever_load_does(author: Author, sections: str) -> None:
+    named = flow(sections.replace("X:", f"{author.write(OWN)}:"))
+    given = {**document({}), "search": {"trials": 1}, **named}
+    parse(given)
+    validator().validate(given)
 
 
 @pytest.mark.parametrize(
     "sections",
     [
-        {"prune": {"method": "taylor"}, "space": {"prune.params.batch": [1]}},
-        {"space": {"prune.method": ["none", "taylor"], "prune.params.batch": [1]}},
-        {"space": {"prune.params.batches": ["many"]}},
-        {"space": {"distill.temperature": ["hot"]}},
-        {"prune": {"params": {"batches": 0.5}}},
-        {"distill": {"temperature": "hot"}},
-        {"distill": {"loss": "mine:loss"}, "space": {"prune.params.batch": [1]}},
-        {"prune": {"method": "mine:score"}, "space": {"distill.temprature": [1]}},
-        {"prune": {"method": "mine:score", "ratoi": 0.5}},
-        {"prune": {"method": "mine:score"}, "space": {"prune.ratoi": [0.5]}},
-        {"distill": {"loss": "mine:loss"}, "space": {"train.distill.epoch": [5]}},
-        {"student": {"model": "mine:tiny"}, "space": {"distill.temprature": [1]}},
+        "prune: {method: taylor}, space: {prune.params.batch: [1]}",
+        "space: {prune.method: [none, taylor], prune.params.batch: [1]}",
+        "space: {prune.params.batches: [many]}",
+        "space: {distill.temperature: [hot]}",
+        "prune: {params: {batches: 0.5}}",
+        "distill: {temperature: hot}",
+        "distill: {loss: mine:loss}, space: {prune.params.batch: [1]}",
+        "prune: {method: mine:score}, space: {distill.temprature: [1]}",
+        "prune: {method: mine:score, ratoi: 0.5}",
+        "prune: {method: mine:score}, space: {prune.ratoi: [0.5]}",
+        "distill: {loss: mine:loss}, space: {train.distill.epoch: [5]}",
+        "student: {model: mine:tiny}, space: {distill.temprature: [1]}",
     ],
 )
-def test_typos_beside_code_of_one_s_own_are_seen(sections: dict[str, Any]) -> None:
-    assert not validator().is_valid({**document({}), **sections})
+def test_typos_beside_code_of_one_s_own_are_seen(sections: str) -> None:
+    assert not validator().is_valid({**document({}), **flow(sections)})
 
 
 @pytest.mark.parametrize(
     "sections",
     [
-        {"distill": {"loss": "kd", "weight_of_my_own": 2}},
-        {"serach": {}},
-        {"search": {"trails": 1}},
-        {"distill": {"temprature": 4}},
-        {"prune": {"params": {"batch": 4}}},
-        {"data": {}},
-        {"data": {"source": "digit"}},
-        {"teacher": {"model": "resnet21"}},
-        {"teacher": {"model": "resnet20", "checkpoint": 3}},
-        {"space": {"distill.temprature": [1]}},
-        {"space": {"prune.method": ["none", "magnitud"]}},
-        {"space": {"prune.method": {"choices": ["none", "magnitud"]}}},
-        {"space": {"teacher.model": ["resnet21"]}},
-        {"space": {"train.distill.schedule": ["cosin"]}},
-        {"space": {"prune.scope": "globl"}},
-        {"space": {"data.augment": ["crop_flop"]}},
-        {"space": {"data.val_fraction": [0.1]}},
-        {"space": {"data.options.label": ["fine"]}},
-        {"space": {"distill.temperature": {"low": 1, "hihg": 2}}},
-        {"space": {"distill.temperature": {"low": 1}}},
-        {"space": {"distill.temperature": {"low": 1, "high": 2, "choices": [1]}}},
-        {"space": {"distill.temperature": {"choices": [1, 2], "log": True}}},
-        {"space": {"distill.alpha": {"low": 0.1, "high": 2.0}}},
-        {"space": {"distill.alpha": [0.5, 2.0]}},
-        {"space": {"prune.scope": {"low": "global", "high": "layer"}}},
-        {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.method": ["magnitud"]}}}},
-        {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.method": "magnitud"}}}},
-        {"space": {"prune.ratio": {"choices": [0.36], "when": {"prune.methd": ["magnitude"]}}}},
-        {"space": {"prune.ratio": [1.2]}},
-        {"space": {"train.distill.epochs": {"low": 0, "high": 5}}},
-        {"constraints": ["student.parms <= 1e6"]},
-        {"search": {"timeout": "2 hours"}},
-        {"resources": {"gpu": -1}},
-        {"search": {"stop": None}},
-        {"confirm": False},
-        {"study": "a/b"},
-        {"train": {"teacher": {"lr": "fast"}}},
+        "distill: {loss: kd, weight_of_my_own: 2}",
+        "serach: {}",
+        "search: {trails: 1}",
+        "distill: {temprature: 4}",
+        "prune: {params: {batch: 4}}",
+        "data: {}",
+        "data: {source: digit}",
+        "teacher: {model: resnet21}",
+        "teacher: {model: resnet20, checkpoint: 3}",
+        "space: {distill.temprature: [1]}",
+        "space: {prune.method: [none, magnitud]}",
+        "space: {prune.method: {choices: [none, magnitud]}}",
+        "space: {teacher.model: [resnet21]}",
+        "space: {train.distill.schedule: [cosin]}",
+        "space: {prune.scope: globl}",
+        "space: {data.augment: [crop_flop]}",
+        "space: {data.val_fraction: [0.1]}",
+        "space: {data.options.label: [fine]}",
+        "space: {distill.temperature: {low: 1, hihg: 2}}",
+        "space: {distill.temperature: {low: 1}}",
+        "space: {distill.temperature: {low: 1, high: 2, choices: [1]}}",
+        "space: {distill.temperature: {choices: [1, 2], log: true}}",
+        "space: {distill.alpha: {low: 0.1, high: 2.0}}",
+        "space: {distill.alpha: [0.5, 2.0]}",
+        "space: {prune.scope: {low: global, high: layer}}",
+        "space: {prune.ratio: {choices: [0.36], when: {prune.method: [magnitud]}}}",
+        "space: {prune.ratio: {choices: [0.36], when: {prune.method: magnitud}}}",
+        "space: {prune.ratio: {choices: [0.36], when: {prune.methd: [magnitude]}}}",
+        "space: {prune.ratio: [1.2]}",
+        "space: {train.distill.epochs: {low: 0, high: 5}}",
+        "constraints: [student.parms <= 1e6]",
+        "search: {timeout: 2 hours}",
+        "resources: {gpu: -1}",
+        "search: {stop: null}",
+        "confirm: false",
+        "study: a/b",
+        "train: {teacher: {lr: fast}}",
     ],
 )
-def test_it_refuses_what_load_refuses(sections: dict[str, Any]) -> None:
-    assert not validator().is_valid({**document(), **sections})
+def test_it_refuses_what_load_refuses(sections: str) -> None:
+    assert not validator().is_valid({**document(), **flow(sections)})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The cost table of search_spaces/README.md, one row a shipped space; run this module to write it."""
 
-import re
 from functools import cache
 from pathlib import Path
 
@@ -8,11 +7,11 @@ from pdsearch.cli.console import size
 from pdsearch.config import Space, load
 from pdsearch.search.planning.disk import disk, known_images
 from pdsearch.search.planning.simulate import Plan, plan
+from tests.docs.tables import filled
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 PAGE = SPACES / "README.md"
 SHIPPED = sorted(SPACES.glob("*.yaml"))
-MARKS = re.compile(r"(<!-- costs -->\n).*?(<!-- end -->)", re.DOTALL)
 COLUMNS = (
     "File",
     "Search trials",
@@ -28,13 +27,12 @@ def table() -> str:
     """The table, a line for each space."""
     rows = [" | ".join(COLUMNS), "|".join(["---", *["---:"] * (len(COLUMNS) - 1)])]
     rows += [" | ".join(_cells(path)) for path in SHIPPED]
-    return "".join(f"| {row} |\n" if "---" not in row else f"|{row}|\n" for row in rows)
+    return "\n".join(f"| {row} |" if "---" not in row else f"|{row}|" for row in rows)
 
 
 def written(page: str) -> str:
     """The page with its table as it must be."""
-    found = table()
-    return MARKS.sub(lambda match: f"{match[1]}{found}{match[2]}", page)
+    return filled(page, {"costs": table()})
 
 
 @cache

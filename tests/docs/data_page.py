@@ -2,26 +2,19 @@
 
 import inspect
 import re
-from functools import partial
 from pathlib import Path
 
 from pdsearch.cli.verbs.list import describe, names
 from pdsearch.data.registry import sources
+from tests.docs.tables import filled
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 KINDS = ("sources", "augmentations")
 
 
 def written(page: str) -> str:
-    """The page with both lists as they must be, each between its marks."""
-    for kind in KINDS:
-        marks = re.compile(rf"(<!-- {kind} -->\n).*?(<!-- end -->)", re.S)
-        page = marks.sub(partial(_between, _list(kind)), page)
-    return page
-
-
-def _between(text: str, marks: re.Match[str]) -> str:
-    return f"{marks[1]}{text}\n{marks[2]}"
+    """The page with both lists as they must be."""
+    return filled(page, {kind: _list(kind) for kind in KINDS})
 
 
 def _list(kind: str) -> str:

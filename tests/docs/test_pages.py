@@ -44,7 +44,6 @@ def test_every_direct_dependency_is_listed_with_its_licence() -> None:
 
 def test_the_lists_of_data_are_up_to_date() -> None:
     assert data_page.written(DATA) == DATA, "run: python -m tests.docs.data_page"
-    assert all(f"<!-- {kind} -->" in DATA for kind in data_page.KINDS)
 
 
 def test_every_source_and_augmentation_is_listed_and_says_where_it_is_from() -> None:
