@@ -20,8 +20,8 @@ if TYPE_CHECKING:
         augmentation,
         data_source,
     )
+    from pdsearch.distillation.compared_outputs import cross_entropy, divergence, log_softened, logit_pair
     from pdsearch.distillation.registry import Outputs, distillation_loss
-    from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
     from pdsearch.errors import ConfigError, DataError, PdsearchError, StorageError
     from pdsearch.exporting.student_file import load_preprocess, load_student, load_teacher, read_card
     from pdsearch.models.network import Network, StagedNetwork
@@ -110,7 +110,7 @@ _HOMES: dict[str, str] = {
     "config": "Space",
     "data.registry": "Augmentation Images Mixing RawData Source augmentation data_source",
     "distillation.registry": "Outputs distillation_loss",
-    "distillation.softmax": "cross_entropy divergence log_softened logit_pair",
+    "distillation.compared_outputs": "cross_entropy divergence log_softened logit_pair",
     "errors": "ConfigError DataError PdsearchError StorageError",
     "exporting.student_file": "load_preprocess load_student load_teacher read_card",
     "models.network": "Network StagedNetwork",

@@ -16,7 +16,7 @@ from pdsearch.artifacts import Entry
 from pdsearch.data.dataset.dataset import Dataset
 from pdsearch.data.dataset.views import Views, one_hot
 from pdsearch.distillation import Outputs, teach
-from pdsearch.distillation.feature_pairs import check_shows_features
+from pdsearch.distillation.compared_outputs import check_shows_features
 from pdsearch.distillation.registry import DistillationLoss, losses
 from pdsearch.models import copied, evaluating
 from pdsearch.pipeline.cache import Made, drain, obtain, tensors

@@ -5,9 +5,17 @@ import torch
 from torch import Tensor, nn
 
 from pdsearch.distillation import DistillationLoss, Outputs, teach, wanted
-from pdsearch.distillation.feature_pairs import check_shows_features, pooled_pair, same_size, stage_pairs
+from pdsearch.distillation.compared_outputs import (
+    check_shows_features,
+    divergence,
+    log_softened,
+    logit_pair,
+    pooled_pair,
+    same_size,
+    stage_pairs,
+    standardised,
+)
 from pdsearch.distillation.registry import losses
-from pdsearch.distillation.softmax import divergence, log_softened, logit_pair, standardised
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.registry import NoParams
 from tests.own_code import Author

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pdsearch.distillation.feature_pairs import same_size, stage_pairs
+from pdsearch.distillation.compared_outputs import cross_entropy, hard_weight, same_size, stage_pairs
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import parameter
 
 
@@ -17,9 +16,7 @@ class AttentionParams:
     """Parameters of attention; the default weight is the official code's."""
 
     attention_weight: float = parameter(1000.0, help="weight of the maps' difference", low=0.0, high=10000.0)
-    hard_weight: float = parameter(
-        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
+    hard_weight: float = hard_weight()
 
 
 @distillation_loss("attention", params=AttentionParams, features=("stage*",))

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from pdsearch.distillation.compared_outputs import cross_entropy
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import NoParams
 
 

@@ -6,9 +6,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from pdsearch.distillation.feature_pairs import pooled_pair
+from pdsearch.distillation.compared_outputs import cross_entropy, full_precision, hard_weight, pooled_pair
 from pdsearch.distillation.registry import FeatureShapes, Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 
@@ -17,9 +16,7 @@ class CrdParams:
     """Parameters of crd; the defaults are those of the official code."""
 
     contrast_weight: float = parameter(0.8, help="weight of the contrastive term", low=0.0, high=10.0)
-    hard_weight: float = parameter(
-        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
+    hard_weight: float = hard_weight()
     width: int = parameter(128, help="width of the embeddings", low=8, high=1024)
     negatives: int = parameter(16384, help="other images each image is told from", low=16, high=65536)
     temperature: float = parameter(

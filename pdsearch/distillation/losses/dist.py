@@ -4,8 +4,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pdsearch.distillation.compared_outputs import (
+    cross_entropy,
+    hard_weight,
+    log_softened,
+    logit_pair,
+    standardised_first,
+)
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy, log_softened, logit_pair
 from pdsearch.registry import parameter
 
 TINY = 1e-8
@@ -17,14 +23,10 @@ class DistParams:
     """Parameters of dist; the defaults are the paper's for CIFAR-100."""
 
     temperature: float = parameter(4.0, help="softens both distributions", low=0.5, high=50.0, log=True)
-    hard_weight: float = parameter(
-        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
+    hard_weight: float = hard_weight()
     inter_weight: float = parameter(2.0, help="weight of the relations between classes", low=0.0, high=20.0)
     intra_weight: float = parameter(2.0, help="weight of the relations between images", low=0.0, high=20.0)
-    standardise: bool = parameter(
-        False, help="standardise both logits first (CVPR 2024)", choices=(False, True)
-    )
+    standardise: bool = standardised_first()
 
 
 @distillation_loss("dist", params=DistParams)

@@ -6,8 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pdsearch.distillation.compared_outputs import (
+    cross_entropy,
+    divergence,
+    hard_weight,
+    log_softened,
+    logit_pair,
+    standardised_first,
+)
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 
 
@@ -22,12 +29,8 @@ class DkdParams:
     other_weight: float = parameter(
         8.0, help="weight of the other classes (the paper's beta)", low=0.0, high=20.0
     )
-    hard_weight: float = parameter(
-        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
-    standardise: bool = parameter(
-        False, help="standardise both logits first (CVPR 2024)", choices=(False, True)
-    )
+    hard_weight: float = hard_weight()
+    standardise: bool = standardised_first()
     warmup_epochs: int = parameter(
         0, help="epochs in which both soft terms grow to their weights", low=0, high=1_000, later=True
     )

@@ -6,16 +6,17 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from pdsearch.distillation.feature_pairs import same_size
-from pdsearch.distillation.registry import FeatureShapes, Outputs, distillation_loss
-from pdsearch.distillation.softmax import (
+from pdsearch.distillation.compared_outputs import (
     at_least_single,
     cross_entropy,
     divergence,
     full_precision,
+    hard_weight,
     log_softened,
     logit_pair,
+    same_size,
 )
+from pdsearch.distillation.registry import FeatureShapes, Outputs, distillation_loss
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.registry import parameter
 
@@ -26,9 +27,7 @@ class FitnetParams:
 
     stage: int = parameter(2, help="the stage whose maps are compared, counted from 1", low=1, high=8)
     hint_weight: float = parameter(100.0, help="weight of the squared difference", low=0.0, high=1000.0)
-    hard_weight: float = parameter(
-        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
+    hard_weight: float = hard_weight()
     regressor: str = parameter(
         "pointwise",
         help="pointwise, or the authors': an unpadded convolution to the size of the teacher's map, then ReLU",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pdsearch.distillation.compared_outputs import cross_entropy, hard_weight, logit_pair
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy, logit_pair
 from pdsearch.registry import parameter
 
 
@@ -16,9 +16,7 @@ class HardLabelParams:
     teacher_weight: float = parameter(
         0.5, help="weight of the cross-entropy with the teacher's class", low=0.0, high=10.0
     )
-    hard_weight: float = parameter(
-        0.5, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
+    hard_weight: float = hard_weight(0.5)
     smoothing: float = parameter(
         0.0, help="share of the teacher's class spread over all classes", low=0.0, high=0.9
     )

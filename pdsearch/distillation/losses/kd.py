@@ -4,8 +4,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pdsearch.distillation.compared_outputs import (
+    cross_entropy,
+    divergence,
+    log_softened,
+    logit_pair,
+    standardised_first,
+)
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy, divergence, log_softened, logit_pair
 from pdsearch.registry import parameter
 
 
@@ -19,9 +25,7 @@ class KdParams:
     alpha: float = parameter(
         0.95, help="weight of the soft term; the hard term has 1 - alpha", low=0.0, high=1.0
     )
-    standardise: bool = parameter(
-        False, help="standardise both logits first (CVPR 2024)", choices=(False, True)
-    )
+    standardise: bool = standardised_first()
 
 
 @distillation_loss("kd", params=KdParams)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pdsearch.distillation.compared_outputs import cross_entropy
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy
 from pdsearch.registry import parameter
 
 

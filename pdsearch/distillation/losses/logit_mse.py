@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
+from pdsearch.distillation.compared_outputs import cross_entropy, hard_weight, logit_pair, standardised_first
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy, logit_pair
 from pdsearch.registry import parameter
 
 
@@ -15,12 +15,8 @@ class LogitMseParams:
     """Parameters of logit_mse."""
 
     soft_weight: float = parameter(1.0, help="weight of the squared difference", low=0.0, high=10.0)
-    hard_weight: float = parameter(
-        0.1, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
-    standardise: bool = parameter(
-        False, help="standardise both logits first (CVPR 2024)", choices=(False, True)
-    )
+    hard_weight: float = hard_weight(0.1)
+    standardise: bool = standardised_first()
 
 
 @distillation_loss("logit_mse", params=LogitMseParams)

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pdsearch.distillation.feature_pairs import pooled_pair
+from pdsearch.distillation.compared_outputs import cross_entropy, full_precision, hard_weight, pooled_pair
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 TINY = 1e-12
@@ -20,9 +19,7 @@ class RkdParams:
 
     distance_weight: float = parameter(25.0, help="weight of the distances' difference", low=0.0, high=500.0)
     angle_weight: float = parameter(50.0, help="weight of the angles' difference", low=0.0, high=500.0)
-    hard_weight: float = parameter(
-        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
+    hard_weight: float = hard_weight()
 
 
 @distillation_loss("rkd", params=RkdParams, features=("pooled",))

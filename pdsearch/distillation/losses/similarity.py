@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from pdsearch.distillation.feature_pairs import stage_pairs
+from pdsearch.distillation.compared_outputs import (
+    at_least_single,
+    cross_entropy,
+    full_precision,
+    hard_weight,
+    stage_pairs,
+)
 from pdsearch.distillation.registry import Outputs, distillation_loss
-from pdsearch.distillation.softmax import at_least_single, cross_entropy, full_precision
 from pdsearch.registry import parameter
 
 
@@ -16,9 +21,7 @@ class SimilarityParams:
     """Parameters of similarity; the default weight is the paper's for CIFAR-10."""
 
     similarity_weight: float = parameter(3000.0, help="weight of the difference", low=0.0, high=10000.0)
-    hard_weight: float = parameter(
-        1.0, help="weight of the cross-entropy with the labels", low=0.0, high=10.0
-    )
+    hard_weight: float = hard_weight()
 
 
 @distillation_loss("similarity", params=SimilarityParams, features=("stage*",))
