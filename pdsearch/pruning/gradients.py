@@ -1,6 +1,6 @@
 """Gradients for pruning methods, computed on a copy so that the model is unchanged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,19 @@ def loss_gradients(
                 loss, list(weights.values()), create_graph=create_graph, materialize_grads=True
             )
         yield len(labels) / images_in_all, dict(zip(weights, gradients, strict=True))
+
+
+def averaged(
+    gradients: Iterator[tuple[float, dict[str, Tensor]]],
+    term: Callable[[str, Tensor], Tensor] = lambda _name, gradient: gradient,
+) -> dict[str, Tensor]:
+    """Return the mean over all batches, or of a term of each batch's gradients, by their shares of the images."""
+    sums: dict[str, Tensor] = {}
+    for share, found in gradients:
+        for name, gradient in found.items():
+            value = share * term(name, gradient)
+            sums[name] = sums[name].add_(value) if name in sums else value
+    return sums
 
 
 def mean_loss(model: nn.Module, batches: Batches) -> float:

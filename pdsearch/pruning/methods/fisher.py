@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.gradients import loss_gradients, probe
+from pdsearch.pruning.gradients import averaged, loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter
@@ -44,10 +44,8 @@ def score_fisher(
     """
     twin = probe(model)
     weights = prunable(twin)
-    fisher = {name: weight.detach() * 0 for name, weight in weights.items()}
-    for share, gradients in loss_gradients(twin, _singly(twin, batches, generator, params.labels)):
-        for name, gradient in gradients.items():
-            fisher[name] += share * gradient.square()
+    singles = _singly(twin, batches, generator, params.labels)
+    fisher = averaged(loss_gradients(twin, singles), lambda _, gradient: gradient.square())
     return {name: weights[name].detach().square() * diagonal / 2 for name, diagonal in fisher.items()}
 
 

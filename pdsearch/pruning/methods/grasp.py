@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.gradients import loss_gradients, probe
+from pdsearch.pruning.gradients import averaged, loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import parameter
@@ -41,10 +41,7 @@ def score_grasp(
     """
     twin = probe(model, batch_statistics=True)
     weights = prunable(twin)
-    flow = {name: weight.detach() * 0 for name, weight in weights.items()}
-    for share, gradients in loss_gradients(twin, batches, temperature=params.temperature):
-        for name, gradient in gradients.items():
-            flow[name] += share * gradient
+    flow = averaged(loss_gradients(twin, batches, temperature=params.temperature))
     scores = {name: torch.zeros_like(total) for name, total in flow.items()}
     for share, gradients in loss_gradients(twin, batches, temperature=params.temperature, create_graph=True):
         for name, product in _hessian_times(flow, gradients, weights).items():

@@ -1,10 +1,9 @@
 """Channels by first-order Taylor terms of all that goes with them."""
 
-import torch
 from torch import Generator, Tensor, nn
 
 from pdsearch.pruning.channels.dependencies import Part
-from pdsearch.pruning.gradients import loss_gradients, probe
+from pdsearch.pruning.gradients import averaged, loss_gradients, probe
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.pruning.single_round import grouped
 from pdsearch.registry import NoParams
@@ -33,10 +32,7 @@ def score_group_taylor(
     """
     twin = probe(model)
     weights = dict(twin.named_parameters())
-    sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    for share, gradients in loss_gradients(twin, batches, weights=weights):
-        for name, gradient in gradients.items():
-            sums[name] += share * gradient
+    sums = averaged(loss_gradients(twin, batches, weights=weights))
     terms = {name: (weight.detach() * sums[name]).abs() for name, weight in weights.items()}
 
     def measure(part: Part) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.gradients import loss_gradients, probe
+from pdsearch.pruning.gradients import averaged, loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
@@ -30,9 +30,5 @@ def score_snip(
         arXiv 1810.02340, equations 3 to 5.
     """
     twin = probe(model, batch_statistics=True)
-    weights = prunable(twin)
-    sums = {name: weight.detach() * 0 for name, weight in weights.items()}
-    for share, gradients in loss_gradients(twin, batches):
-        for name, gradient in gradients.items():
-            sums[name] += share * gradient
+    weights, sums = prunable(twin), averaged(loss_gradients(twin, batches))
     return {name: (weights[name].detach() * total).abs() for name, total in sums.items()}

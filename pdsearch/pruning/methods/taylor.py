@@ -2,7 +2,7 @@
 
 from torch import Generator, Tensor, nn
 
-from pdsearch.pruning.gradients import loss_gradients, probe
+from pdsearch.pruning.gradients import averaged, loss_gradients, probe
 from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, pruning_method
 from pdsearch.registry import NoParams
@@ -29,8 +29,6 @@ def score_taylor(
     """
     twin = probe(model)
     weights = prunable(twin)
-    scores = {name: weight.detach() * 0 for name, weight in weights.items()}
-    for share, gradients in loss_gradients(twin, batches):
-        for name, gradient in gradients.items():
-            scores[name] += share * (weights[name].detach() * gradient).square()
-    return scores
+    return averaged(
+        loss_gradients(twin, batches), lambda name, gradient: (weights[name].detach() * gradient).square()
+    )
