@@ -19,7 +19,7 @@ from pdsearch.models import evaluating, names_and_verb, not_finite, state_of, st
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import load_network_tensors, network_tensors, plain_views
 from pdsearch.specs import Recipe
-from pdsearch.training.batches import batches
+from pdsearch.training.fit import batches
 
 SEVERAL, FEW, LONE = 5, 2, 1
 """Training images of a rehearsal: SEVERAL in batches of FEW, the last of which is another size; LONE is the batch size

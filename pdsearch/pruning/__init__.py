@@ -6,8 +6,7 @@ from pdsearch.pruning.channels.remove import kept_channels, shrink
 from pdsearch.pruning.mask import Mask
 from pdsearch.pruning.narrow import implied_widths, kept_part, narrow
 from pdsearch.pruning.prunable import prunable
-from pdsearch.pruning.registry import Batches, PruningMethod, check_spec, pruning_method
-from pdsearch.pruning.schedule import targets
+from pdsearch.pruning.registry import Batches, PruningMethod, check_spec, pruning_method, targets
 from pdsearch.pruning.select import select
 from pdsearch.pruning.single_round import prune_once
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -14,7 +14,6 @@ from torch.nn import functional
 from pdsearch.errors import TrialError
 from pdsearch.models import names_and_verb
 from pdsearch.specs import Recipe, derive_seed, digest, keyed
-from pdsearch.training.batches import batches, order, seen
 from pdsearch.training.checkpoint import (
     BEGIN,
     Checkpoint,
@@ -49,6 +48,42 @@ def towards(targets: Targets, *, label_smoothing: float = 0.0) -> Objective:
         return functional.cross_entropy(answers, targets(epoch, index), label_smoothing=label_smoothing)
 
     return objective
+
+
+def order(seed: int, epoch: int, images: int) -> Tensor:
+    """Return a random permutation of the image positions for an epoch (from 0), int64 (images,), on the CPU."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
+    return torch.randperm(images, generator=generator)
+
+
+def batches(shown: Tensor, size: int) -> list[Tensor]:
+    """Split an order into batches; a last batch of a single image is merged into the one before.
+
+    Batch normalisation cannot compute statistics of a single image.
+    """
+    found = list(torch.split(shown, size))
+    if len(found) > 1 and len(found[-1]) == 1:
+        found[-2:] = [torch.cat(found[-2:])]
+    return found
+
+
+def seen(
+    views: Batches, epoch: int, steps: Sequence[Tensor], engine: Engine
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the images of each training step, float32 (B, C, H, W) on the device, and their positions, int64 (B,).
+
+    Args:
+        views: Source of the images; the view of an image does not depend on the rest of its batch.
+        epoch: From 0.
+        steps: Positions of the images of each step.
+        engine: Target device, and how many bytes of views to compute at once.
+    """
+    left, count = list(steps), 1
+    while left:
+        now, left = left[:count], left[count:]
+        images = engine.images(views.batch(epoch, now[0] if len(now) == 1 else torch.cat(now)))
+        yield from zip(images.split([len(index) for index in now]), now, strict=True)
+        count = max(1, engine.ahead_bytes // (images.nbytes // len(now)))
 
 
 Keep: TypeAlias = Callable[[Callable[[], EpochPart]], object]

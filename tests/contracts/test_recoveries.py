@@ -9,8 +9,7 @@ import pytest
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.prune import teacher
 from pdsearch.pruning import prunable, targets
-from pdsearch.pruning.registry import KNOWN, methods, refusals
-from pdsearch.pruning.schedule import SCHEDULES
+from pdsearch.pruning.registry import KNOWN, SCHEDULES, methods, refusals
 from pdsearch.pruning.select import removed_count
 from pdsearch.specs import PruneSpec, TrialSpec
 from tests.pipeline.digits import SPEC, data, finish, site

@@ -11,8 +11,7 @@ from torch import nn
 from pdsearch.errors import ConfigError
 from pdsearch.pruning import Mask, PruningMethod, prunable, prune_once
 from pdsearch.pruning.prunable import makers, shares
-from pdsearch.pruning.registry import methods, refusals
-from pdsearch.pruning.schedule import SCHEDULES
+from pdsearch.pruning.registry import SCHEDULES, methods, refusals
 from pdsearch.registry import NoParams
 from pdsearch.specs import PruneSpec, Recipe
 from tests.own_code import Author

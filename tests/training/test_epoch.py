@@ -12,9 +12,8 @@ from torch.nn import functional
 
 from pdsearch.errors import TrialError
 from pdsearch.specs import Recipe
-from pdsearch.training.batches import batches, order, seen
 from pdsearch.training.device import Engine
-from pdsearch.training.fit import EpochRunner, masked_weights
+from pdsearch.training.fit import EpochRunner, batches, masked_weights, order, seen
 from pdsearch.training.training_state import TrainingState
 from tests.training.objectives import hard_labels
 

@@ -10,7 +10,7 @@ from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.space import Parameter
 from pdsearch.config.yaml_tree import Scalar
 from pdsearch.objectives import better_goal
-from pdsearch.pruning.schedule import geometric_round, geometric_sparsity
+from pdsearch.pruning.registry import geometric_round, geometric_sparsity
 from pdsearch.records.codec import frozen
 from pdsearch.specs import DistillSpec, PruneSpec
 

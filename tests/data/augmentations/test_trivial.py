@@ -9,8 +9,7 @@ from torchvision.transforms import RandAugment as RandomReference
 from torchvision.transforms.autoaugment import _apply_op
 
 from pdsearch.data.augmentations.mixing import Cutmix, Mixup, MixupOrCutmix
-from pdsearch.data.augmentations.rand_augment import RandAugment
-from pdsearch.data.augmentations.trivial import TrivialAugment
+from pdsearch.data.augmentations.random_operations import RandAugment, TrivialAugment
 from pdsearch.data.image_operations import BLENDS, LEVELS, OPERATIONS, WARPS
 from pdsearch.data.registry import Mixing
 

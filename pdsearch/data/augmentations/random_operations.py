@@ -1,4 +1,4 @@
-"""RandAugment: two random operations an image, one after the other, at one strength."""
+"""Random operations: RandAugment, two an image at one strength; TrivialAugment, one an image at a random strength."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +11,7 @@ from pdsearch.data.registry import augmentations
 from pdsearch.registry import parameter
 
 TIMES = 2
+WIDE = Strengths(shear=0.99, shift=32.0, turn=135.0, blend=0.99, bits=6)
 STRENGTHS = Strengths(shear=0.3, shift=150 / 331, turn=30.0, blend=0.9, bits=4)
 
 
@@ -39,4 +40,28 @@ class RandAugment:
         return images
 
 
+@dataclass(frozen=True)
+class TrivialAugment:
+    """One operation per image, drawn with its strength and sign; the wide ranges of the paper.
+
+    Shifts go up to 32 pixels whatever the size, as in the paper: meant for images of 32x32 and larger.
+
+    Source:
+        Mueller, Hutter, "TrivialAugment: tuning-free yet state-of-the-art data augmentation", ICCV 2021, arXiv
+        2103.10158, table 1 (TA Wide), with the operations of torchvision's TrivialAugmentWide.
+    """
+
+    constant: ClassVar[bool] = False
+
+    def draw(self, images: int, size: int, generator: Generator) -> Tensor:  # noqa: ARG002 - protocol
+        """Return one row per image: operation, level, sign (0 for plus); int64 (N, 3)."""
+        ends = (len(OPERATIONS), LEVELS, 2)
+        return torch.cat([torch.randint(0, end, (images, 1), generator=generator) for end in ends], dim=1)
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Return the views of images uint8 (B, C, H, W) for the draws (B, 3) of the same images."""
+        return applied(images, draws[:, 0], draws[:, 1], draws[:, 2], WIDE)
+
+
 augmentations.add("rand_augment")(RandAugment())
+augmentations.add("trivial_augment")(TrivialAugment())
