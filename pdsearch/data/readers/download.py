@@ -9,13 +9,13 @@ import urllib.error
 import urllib.request
 import uuid
 import zlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pdsearch.data.options import reading
 from pdsearch.errors import DataError
-from pdsearch.io.durable import UnfitFileError, check_regular, read_regular
+from pdsearch.io.durable import check_regular, read_regular
 
 BLOCK = 2**20
 TIMEOUT_S = 60.0
@@ -52,7 +52,7 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool) -> Path:
     path = folder / remote.name
     if path.is_file():
         return path
-    with _unfit(path, "put the published file there, or remove what is there"), suppress(FileNotFoundError):
+    with reading(path, "put the published file there, or remove what is there"), suppress(FileNotFoundError):
         check_regular(path)
     if not download:
         hint = f"download {remote.url} there, or leave out download: false"
@@ -73,17 +73,6 @@ def fetched(remote: PublishedFile, folder: Path, *, download: bool) -> Path:
         draft.unlink(missing_ok=True)
     what = f"{remote.url} is not the file that was published: its SHA-256 is {found}, not {remote.sha256}"
     raise DataError(what, where=str(path), hint="try again later, or put the right file there yourself")
-
-
-@contextmanager
-def _unfit(path: Path, hint: str) -> Iterator[None]:
-    """Say of what cannot be read in the block what to do."""
-    try:
-        yield
-    except UnfitFileError as error:
-        raise DataError(error.what, where=str(path), hint=hint) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 
 def _download(remote: PublishedFile, draft: Path, folder: Path) -> str:
@@ -137,7 +126,7 @@ def members(
     found: dict[str, bytes] = {}
     if unpacked.is_dir() and not (root / archive.name).is_file():
         for name in names:
-            with _unfit(unpacked / name, "unpack the archive again"):
+            with reading(unpacked / name, "unpack the archive again"):
                 found[name] = read_regular(unpacked / name)
         return found
     path = fetched(archive, root, download=download)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pdsearch.data.options import reading
 from pdsearch.data.readers.decode import (
     DEEP,
     GREY,
@@ -21,7 +22,7 @@ from pdsearch.data.readers.decode import (
     with_largest,
 )
 from pdsearch.errors import DataError
-from pdsearch.io.durable import UnfitFileError, read_regular
+from pdsearch.io.durable import read_regular
 
 Fetch = Callable[[NDArray[np.int64]], Sequence[Encoded]]
 """fetch(positions) -> the bytes of those images, each with its location for messages."""
@@ -185,8 +186,5 @@ def read_file(path: Path, where: str = "") -> bytes:
     Raises:
         DataError: It cannot be read.
     """
-    try:
+    with reading(where or path, "replace or remove it"):
         return read_regular(path)
-    except (OSError, UnfitFileError) as error:
-        what = error.what if isinstance(error, UnfitFileError) else f"cannot be read: {error.strerror}"
-        raise DataError(what, where=where or str(path), hint="replace or remove it") from error

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.options import DOWNLOAD, may_download, root_of
+from pdsearch.data.options import DOWNLOAD, may_download, reading, root_of
 from pdsearch.data.readers.download import PublishedFile, fetched
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
@@ -24,6 +24,7 @@ FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 UNSIGNED_BYTES = 8
+AGAIN = "remove it and download it again"
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,13 @@ class Idx:
 def _content(remote: PublishedFile, folder: Path, *, download: bool) -> bytes:
     plain = folder / remote.name.removesuffix(".gz")
     if plain.is_file() and not (folder / remote.name).is_file():
-        return plain.read_bytes()
+        with reading(plain, AGAIN):
+            return plain.read_bytes()
     path = fetched(remote, folder, download=download)
     try:
         return gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        hint = "remove it and download it again"
-        raise DataError(f"no readable gzip file: {error}", where=str(path), hint=hint) from error
+        raise DataError(f"no readable gzip file: {error}", where=str(path), hint=AGAIN) from error
 
 
 def _array(content: bytes, dimensions: int, where: str) -> NDArray[np.uint8]:
@@ -100,7 +101,7 @@ def _array(content: bytes, dimensions: int, where: str) -> NDArray[np.uint8]:
     shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">u4"))
     right = content[:4] == bytes([0, 0, UNSIGNED_BYTES, dimensions]) and len(shape) == dimensions
     if not right or len(content) - start != int(np.prod(shape)):
-        raise DataError("no IDX file of bytes", where=where, hint="remove it and download it again")
+        raise DataError("no IDX file of bytes", where=where, hint=AGAIN)
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 

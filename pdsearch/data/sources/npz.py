@@ -1,6 +1,5 @@
 """Data source `npz`: arrays of one NumPy archive."""
 
-import hashlib
 import lzma
 import re
 import struct
@@ -16,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pdsearch.data.options import cut_for_test, root_of, source_options
+from pdsearch.data.options import cut_for_test, digest_of, root_of, source_options
 from pdsearch.data.readers.arrays import ArrayInputs, checked, layout_of
 from pdsearch.data.readers.labels import LabelColumn, numbered
 from pdsearch.data.readers.parquet_rows import most_unpacked
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.errors import ConfigError, DataError, StorageError
-from pdsearch.io.durable import check_regular, open_regular
+from pdsearch.io.durable import check_regular
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
@@ -61,14 +60,7 @@ class Npz:
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of the file."""
         path, _ = _path(spec), source_options(spec, OPTIONS)
-        try:
-            with open_regular(path) as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-        except StorageError as error:
-            raise DataError(error.what, where=str(path), hint=HINT) from error
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror}", where=str(path), hint=HINT) from error
-        return found
+        return digest_of(path, HINT).hex()
 
     def read(self, spec: DataSpec) -> RawData:
         """Return the set; arrays that are stored without compression are mapped, not held in memory."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from pdsearch.data.options import digest_of
 from pdsearch.data.readers.arrays import checked
 from pdsearch.data.readers.encoded import any_turned, pair
 from pdsearch.data.readers.labels import Labels
@@ -21,7 +22,7 @@ from pdsearch.data.readers.parquet_files import (
     splits_of,
     unread,
 )
-from pdsearch.data.readers.parquet_rows import ParquetArrays, ParquetRows
+from pdsearch.data.readers.parquet_rows import LAYOUT, ParquetArrays, ParquetRows
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec
@@ -50,9 +51,7 @@ class Parquet:
         for part in (train, test):
             content.update(f"|{len(part)}".encode())
             for file in part:
-                content.update(f"|{file.stat().st_size}|".encode())
-                with file.open("rb") as stream:
-                    content.update(hashlib.file_digest(stream, "sha256").digest())
+                content.update(f"|{file.stat().st_size}|".encode() + digest_of(file, LAYOUT))
         if read_labels(train, test, label).renumbered:
             content.update(b"|renumbered")
         if _encoded([*train, *test], spec):

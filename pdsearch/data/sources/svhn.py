@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.options import DOWNLOAD, may_download, root_of
+from pdsearch.data.options import DOWNLOAD, digest_of, may_download, root_of
 from pdsearch.data.readers.download import PublishedFile, fetched
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
@@ -38,11 +38,8 @@ class Svhn:
 
     def fingerprint(self, spec: DataSpec) -> str:
         """Return the hash of both files."""
-        hashes = hashlib.sha256()
-        for path in self._files(spec):
-            with path.open("rb") as stream:
-                hashes.update(hashlib.file_digest(stream, "sha256").digest())
-        return hashes.hexdigest()
+        hashes = (digest_of(path, AGAIN) for path in self._files(spec))
+        return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     def read(self, spec: DataSpec) -> RawData:
         """Return images and labels."""

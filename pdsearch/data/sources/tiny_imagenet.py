@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.options import root_of, source_options
+from pdsearch.data.options import reading, root_of, source_options
 from pdsearch.data.readers.labelled_files import (
     LabelledFiles,
     as_set,
@@ -15,7 +15,7 @@ from pdsearch.data.readers.labelled_files import (
 )
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
-from pdsearch.io.durable import UnfitFileError, read_regular
+from pdsearch.io.durable import read_regular
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
@@ -69,9 +69,11 @@ def _parts(spec: DataSpec) -> tuple[LabelledFiles, LabelledFiles]:
 
 def _validation(folder: Path, classes: frozenset[str]) -> LabelledFiles:
     listing = folder / "val_annotations.txt"
+    with reading(listing, HINT):
+        content = read_regular(listing)
     try:
-        lines = read_regular(listing).decode().splitlines()
-    except (OSError, UnicodeDecodeError, UnfitFileError) as error:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError as error:
         raise DataError(f"cannot be read: {error}", where=str(listing), hint=HINT) from error
     rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
     for number, row in rows:
