@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 _WORDS = "key|token|secret|passw"
@@ -29,6 +31,13 @@ def redacted(text: str) -> str:
         if _VARIABLE.search(name) and len(value) >= _SHORTEST:
             text = text.replace(value, "***")
     return text
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'x'? " for the most similar known word, or an empty string."""
+    # difflib takes quadratic time in the length of a word.
+    near = get_close_matches(word, list(known), n=1) if len(word) <= 64 else []
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 class PdsearchError(Exception):

@@ -10,12 +10,11 @@ import math
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, nearest
 from pdsearch.specs import Params
 
 T = TypeVar("T")
@@ -99,9 +98,8 @@ class Registry(Generic[T]):
             return self.own(name)
         self._discover()
         if name not in self._entries:
-            near = get_close_matches(name, self._entries, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"unknown {self.kind} {name!r}", hint=f"{hint}known: {', '.join(self.names())}")
+            hint = f"{nearest(name, self._entries)}known: {', '.join(self.names())}"
+            raise ConfigError(f"unknown {self.kind} {name!r}", hint=hint)
         return self._entries[name]
 
     def names(self) -> list[str]:
@@ -175,11 +173,8 @@ def make_params(kind: type[Any], values: Params, *, where: str | None = None) ->
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name, value in values:
         if name not in fields:
-            near = get_close_matches(name, fields, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(
-                f"unknown parameter {name!r}", where=where, hint=f"{hint}known: {', '.join(fields) or 'none'}"
-            )
+            hint = f"{nearest(name, fields)}known: {', '.join(fields) or 'none'}"
+            raise ConfigError(f"unknown parameter {name!r}", where=where, hint=hint)
         problem = _problem(fields[name], value)
         if problem:
             raise ConfigError(f"{name}: {problem}, got {value!r}", where=where)

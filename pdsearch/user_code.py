@@ -12,13 +12,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-from pdsearch.errors import ConfigError, PdsearchError, TrialError
+from pdsearch.errors import ConfigError, PdsearchError, TrialError, nearest
 from pdsearch.registry import NoParams
 
 _places: list[str] = []
@@ -122,8 +121,7 @@ def _loaded(name: str) -> tuple[Callable[..., Any], str]:
     module = _module(path)
     found = getattr(module, attribute, None)
     if found is None:
-        near = get_close_matches(attribute, vars(module), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "check the name after the colon"
+        hint = nearest(attribute, vars(module)).strip() or "check the name after the colon"
         raise ConfigError(f"the module {path} has no {attribute!r}", hint=hint)
     if not callable(found):
         raise ConfigError(f"{name} is no function, but a {type(found).__name__}")

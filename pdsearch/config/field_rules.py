@@ -165,6 +165,15 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
 FREE_GROUPS = ("data.options", "teacher.options", "student.options", "prune.params")
 """Sections with free names, each a dotted name of its own: `student.options.width`."""
 
+
+def path_of(name: str) -> tuple[str, ...]:
+    """Return the path of a dotted name within its section."""
+    for group in (*FREE_GROUPS, *SECTIONS):
+        if name.startswith(f"{group}."):
+            return (*group.split("."), name.removeprefix(f"{group}."))
+    return tuple(name.split("."))
+
+
 ONCE_PER_STUDY = frozenset(f"data.{field}" for field in DataSection.model_fields) - {
     "data.augment",
     "data.options",

@@ -24,7 +24,7 @@ from pdsearch.config.parameters import check_conditions, read_space
 from pdsearch.config.problems import Problems, add_complaints, quoted
 from pdsearch.config.resolve import PRUNING_ONLY, in_order
 from pdsearch.config.sections import File, SearchSection
-from pdsearch.config.serialize import without_retired
+from pdsearch.config.serialize import drop_retired
 from pdsearch.config.space import Halving, Search, Space
 from pdsearch.config.validators import METRICS, read_constraints
 from pdsearch.config.yaml_reader import MAX_BYTES, apply_overrides, read_yaml
@@ -176,7 +176,8 @@ def _nearby(path: FilePath) -> str:
 
 
 def _space(root: Node, source: str, study: str, overrides: Sequence[str]) -> Space:
-    root, notes = without_retired(apply_overrides(root, overrides))
+    root = apply_overrides(root, overrides)
+    notes = drop_retired(root)
     problems = Problems(source)
     if not isinstance(root.value, dict):
         what = "the file is empty" if root.value is None else "the file is not a mapping of sections"

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from pdsearch.config.catalog import Selectable, as_sequence, narrowed
 from pdsearch.config.field_rules import FREE_GROUPS, Rule, once_per_study, owners, rule_of, searchable_names
-from pdsearch.config.problems import Problems, add_complaints, nearest, quoted
+from pdsearch.config.problems import Problems, add_complaints, quoted
 from pdsearch.config.sections import ParameterForm
 from pdsearch.config.space import Parameter
 from pdsearch.config.yaml_tree import Mark, Node, Scalar, dotted, node_at, to_plain
+from pdsearch.errors import nearest
 
 RANGE_KEYS = ("low", "high", "log", "step")
 MOST_STEPS = 2**53

@@ -1,9 +1,8 @@
 """Mistakes in a space file, pydantic's among them, collected with their positions and raised as one ConfigError."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
 from typing import NoReturn, get_args, get_origin
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pdsearch.config.yaml_tree import Mark, Node, Path, dotted, mark_of, shorten
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, nearest
 
 MOST_SHOWN = 20
 
@@ -102,13 +101,6 @@ class Problems:
 def _line(problem: Problem) -> str:
     advice = problem.advice
     return f"{problem.where}: {problem.what}" + (f" -> {advice}" if advice else "")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return "did you mean 'x'? " for the most similar known word, or an empty string."""
-    # difflib takes quadratic time in the length of a word.
-    near = get_close_matches(word, list(known), n=1) if len(word) <= 64 else []
-    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def quoted(value: object) -> str:

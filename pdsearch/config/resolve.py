@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING
 from pdsearch.config.field_rules import section_defaults
-from pdsearch.config.problems import nearest, quoted
+from pdsearch.config.problems import quoted
 from pdsearch.config.yaml_tree import Scalar
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, nearest
 from pdsearch.records.codec import decode, frozen
 from pdsearch.specs import (
     DataSpec,

@@ -8,8 +8,9 @@ Fields that only files of earlier versions hold are read with a note and have no
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from pdsearch.config.field_rules import path_of
 from pdsearch.config.validators import format_duration
 from pdsearch.config.yaml_tree import Node, node_at
 from pdsearch.records.codec import encode
@@ -35,7 +36,7 @@ def to_json(space: "Space") -> dict[str, Json]:
     """Return the whole space in the form of a space file, every default written out."""
     document: dict[str, Any] = {"study": space.study}
     for name, value in space.fixed:
-        *sections, field = _path(name)
+        *sections, field = path_of(name)
         place = document
         for section in sections:
             place = place.setdefault(section, {})
@@ -116,12 +117,6 @@ def _leaves(value: object, name: str) -> Iterator[tuple[str, object]]:
         yield name, value
 
 
-def _path(name: str) -> list[str]:
-    head, *rest = name.split(".", 2)
-    grouped = head == "train" or (len(rest) == 2 and rest[0] in ("options", "params"))
-    return [head, *rest] if grouped else name.split(".", 1)
-
-
 def _form(parameter: "Parameter") -> dict[str, Json]:
     form: dict[str, Any] = {}
     if parameter.kind == "categorical":
@@ -150,18 +145,15 @@ RETIRED = {"confirm.together": _ONE_BY_ONE, "distill.replicas": _ONE_BY_ONE}
 """Dotted name -> what happens instead."""
 
 
-def without_retired(root: Node) -> tuple[Node, tuple[str, ...]]:
-    """Return a document without its retired fields, and a note on each."""
+def drop_retired(root: Node) -> tuple[str, ...]:
+    """Remove a document's retired fields, and return a note on each."""
     notes: list[str] = []
     for name, instead in RETIRED.items():
         section, field = name.split(".")
         node = node_at(root, (section,))
-        if node is not None and isinstance(node.value, dict) and field in node.value:
-            kept = {key: child for key, child in node.value.items() if key != field}
-            sections = {**cast("dict[str, Node]", root.value), section: Node(node.mark, kept, node.keys)}
-            root = Node(root.mark, sections, root.keys)
+        if node is not None and isinstance(node.value, dict) and node.value.pop(field, None) is not None:
             notes.append(f"{name} has no effect any more: {instead}")
-    return root, tuple(notes)
+    return tuple(notes)
 
 
 _ADDED = ("defaults.", "distill.", "prune.", "student.", "train.")

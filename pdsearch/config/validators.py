@@ -9,10 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from pdsearch.config.catalog import PUBLISHED, registered_names, registry
 from pdsearch.config.ledger_url import BESIDE, ledger_hint, read_ledger_url
-from pdsearch.config.problems import Problems, nearest, quoted
+from pdsearch.config.problems import Problems, quoted
 from pdsearch.config.yaml_reader import resolve_scalar
 from pdsearch.config.yaml_tree import Node
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, nearest
 from pdsearch.io.place import flaw, is_url
 from pdsearch.objectives import VAL_ACCURACY, Constraint
 from pdsearch.records.codec import decode

@@ -14,7 +14,7 @@ from typing import NoReturn
 import yaml
 
 from pdsearch.config.problems import Problems
-from pdsearch.config.yaml_tree import Mark, Node, Path, Scalar, dotted, shorten
+from pdsearch.config.yaml_tree import Mark, Node, Path, Scalar, dotted, from_plain, shorten, to_plain
 from pdsearch.errors import ConfigError
 
 NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -296,7 +296,7 @@ def apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
             raise ConfigError("no override", where=source, hint="write dotted=value, e.g. search.trials=5")
         path = _path(name)
         content = value.encode("utf-8", "surrogatepass")
-        node = _remark(read_yaml(content, source, inside=dotted(path)), Mark(source))
+        node = from_plain(to_plain(read_yaml(content, source, inside=dotted(path))), Mark(source))
         root = _put(root, path, node, f"{source} key {dotted(path)}")
     return root
 
@@ -322,12 +322,3 @@ def _put(node: Node, path: Path, value: Node, where: str) -> Node:
     # Enclosing keys keep their position in the file; the last key gets that of the override, for messages about it.
     place = value.mark if len(path) == 1 else node.keys.get(step, value.mark)
     return Node(node.mark, children, {**node.keys, step: place})
-
-
-def _remark(node: Node, mark: Mark) -> Node:
-    if isinstance(node.value, dict):
-        children = {key: _remark(child, mark) for key, child in node.value.items()}
-        return Node(mark, children, dict.fromkeys(children, mark))
-    if isinstance(node.value, list):
-        return Node(mark, [_remark(child, mark) for child in node.value])
-    return Node(mark, node.value)

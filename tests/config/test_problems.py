@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from benchmarks.fuzz import read
 from pdsearch.config import load, parse
-from pdsearch.config.problems import Problems, add_complaints, nearest, quoted
+from pdsearch.config.problems import Problems, add_complaints, quoted
 from pdsearch.config.sections import File
 from pdsearch.config.yaml_tree import Mark, from_plain, to_plain
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, nearest
 from tests.config.documents import document, space
 from tests.config.mutations import mutant
 from tests.own_code import Author

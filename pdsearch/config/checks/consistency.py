@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from pdsearch.config.catalog import FROM_TEACHER, NO_PRUNING, Selectable
 from pdsearch.config.checks.applicability import DECIDERS, DISTILL_FIELDS, Reach
-from pdsearch.config.checks.draft import Draft, path_of
-from pdsearch.config.field_rules import PART_GROUPS, part_params, parts_of, rule_of, takers
-from pdsearch.config.problems import add_complaints, nearest, quoted
+from pdsearch.config.checks.draft import Draft
+from pdsearch.config.field_rules import PART_GROUPS, part_params, parts_of, path_of, rule_of, takers
+from pdsearch.config.problems import add_complaints, quoted
 from pdsearch.config.resolve import MOST_CONFIGURATIONS, in_order, points_of
 from pdsearch.config.validators import METRICS
 from pdsearch.config.yaml_tree import Mark, dotted, mark_of
+from pdsearch.errors import nearest
 
 
 def check_conflicts(draft: Draft) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pdsearch.config.field_rules import FREE_GROUPS, SECTIONS
+from pdsearch.config.field_rules import FREE_GROUPS, SECTIONS, path_of
 from pdsearch.config.parameters import Declarations
 from pdsearch.config.problems import Problems
 from pdsearch.config.sections import File
@@ -70,14 +70,6 @@ class Draft:
             list(parameter.choices) if parameter.kind == "categorical" else [parameter.low, parameter.high]
         )
         return [*values, default] if parameter.when and default is not None else values
-
-
-def path_of(name: str) -> Path:
-    """Return the path of a dotted name within its section."""
-    for group in (*FREE_GROUPS, *SECTIONS):
-        if name.startswith(f"{group}."):
-            return (*group.split("."), name.removeprefix(f"{group}."))
-    return tuple(name.split("."))
 
 
 def given_in(file: File) -> dict[str, object]:
