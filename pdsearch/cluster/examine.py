@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import tempfile
 import time
 from pathlib import Path
 from typing import TypedDict
@@ -148,10 +149,25 @@ def _objects(asked: Asked) -> Wrong | None:
             own = marker.with_name(f"{marker.name}-{os.urandom(8).hex()}.tmp")
             storage.replace(own, content)
             storage.remove(own)
-            return None
+            return _copies(storage.cache_folder(storage.place(asked["root"])))
     except Exception as error:  # The storage's errors are pdsearch's, which may not be importable by name.
         return "storage", f"its storage {asked['root']}: {getattr(error, 'what', error)}", hint
     return "storage", f"its storage {asked['root']} is not the driver's", hint
+
+
+def _copies(folder: Path) -> Wrong | None:
+    """Check the folder of this node in which copies of artifacts lie."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        hint = "let the user of Ray write there, or name another folder by XDG_CACHE_HOME where that node's Ray starts"
+        return (
+            "node",
+            f"its folder for copies of artifacts, {folder}, cannot be written: {error.strerror}",
+            hint,
+        )
+    return None
 
 
 def _files(asked: Asked) -> Wrong | None:

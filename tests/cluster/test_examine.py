@@ -135,6 +135,16 @@ def test_a_node_that_sees_the_bucket_is_fit_and_keeps_nothing_there(in_a_bucket:
     assert entry_names(place(in_a_bucket["root"]) / "study") == [".nodes.tmp"]
 
 
+def test_a_node_that_cannot_keep_copies_of_a_bucket_s_artifacts_is_refused(
+    in_a_bucket: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "full").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "full"))
+    wrong = some(examine(in_a_bucket))
+    assert wrong["kind"] == "node"
+    assert "folder for copies of artifacts" in wrong["what"]
+
+
 @pytest.mark.parametrize("mark", [b"other", None])
 def test_a_bucket_that_is_not_the_driver_s_is_refused(in_a_bucket: Asked, mark: bytes | None) -> None:
     marker = place(str(in_a_bucket["marker"]))
