@@ -354,7 +354,16 @@ class Scheduler:
         if failed > allowed:
             self._open = False
             self.failure = FailureLimitError(
-                f"{failed} trials failed, more than search.max_failures = {allowed};"
+                f"{failed} trials failed{self._one_host()}, more than search.max_failures = {allowed};"
                 f" the last one, {job.id}: {outcome.reason}",
                 hint=f"mend the cause and {how_again(self.records, job.id)}; or raise search.max_failures",
             )
+
+    def _one_host(self) -> str:
+        """Return the one host on which all failed trials ran, where others did not fail elsewhere; else nothing."""
+        ran = [record for record in self.records.finished.values() if record.number is not None]
+        failed = {record.host for record in ran if record.state == "failed"}
+        elsewhere = {record.host for record in ran if record.state != "failed"} - failed
+        return (
+            f", all of them on {failed.pop()}, and none elsewhere" if len(failed) == 1 and elsewhere else ""
+        )

@@ -10,7 +10,7 @@ from pdsearch.artifacts import is_dead, is_orphan, lease_at, open_store
 from pdsearch.io import Place, Remote, place
 from pdsearch.io.record_files import read_asked, read_finished, read_retries
 from pdsearch.io.studies import description
-from pdsearch.objectives import Aims
+from pdsearch.objectives import VAL_ACCURACY, Aims
 from pdsearch.records.study_record import StudyRecord, StudySpace
 from pdsearch.records.trial_record import AskedRecord, TrialRecord, counted
 from pdsearch.search.optuna_backend.convert import INTERRUPTED, optuna_result
@@ -105,6 +105,10 @@ def check_records(found: StudyRecords, about: StudyRecord) -> Iterator[Breach]:
         epochs = [report.epoch for report in record.reports]
         if epochs != list(range(1, len(epochs) + 1)):
             yield Breach("reports", f"epochs do not follow one another: {epochs}", name)
+        told = [report.val_accuracy for report in record.reports]
+        reached = record.values.get(VAL_ACCURACY)
+        if reached is not None and told and reached not in told:
+            yield Breach("reports", f"{VAL_ACCURACY} {reached} is that of no epoch", name)
         if not own_code_of(record.spec) <= accepted:
             yield Breach("code", "ran with own code that the study never accepted", name)
         if record.state == "failed":

@@ -1,6 +1,7 @@
 """The phases of a study, one job after another."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def test_too_many_failures_end_the_search_with_the_reason(tmp_path: Path) -> Non
     assert "it broke" in str(scheduler.failure)
     assert "search.max_failures" in str(scheduler.failure)
     assert not [name for name in watching.ids if name.startswith("confirm")]
+
+
+def test_a_node_that_fails_all_its_trials_is_named_where_others_do_not(tmp_path: Path) -> None:
+    def on_two_nodes(job: Job) -> Generator[Event, None, None]:
+        bad = job.kind == "search" and (job.number or 0) > 1
+        for event in (failing if bad else whole)(job):
+            yield replace(event, host="bad" if bad else "good") if isinstance(event, Outcome) else event
+
+    _, scheduler = run(tmp_path, on_two_nodes, search=searching(max_failures=2))
+    assert "3 trials failed, all of them on bad, and none elsewhere" in str(scheduler.failure)
 
 
 def test_some_failures_are_made_up_for(tmp_path: Path) -> None:

@@ -119,6 +119,12 @@ def test_reports_follow_one_another(epochs: list[int]) -> None:
     ]
 
 
+def test_an_accuracy_that_no_epoch_reached_is_told() -> None:
+    """One altered digit leaves a record whole; derived students have no Optuna study that says otherwise."""
+    assert rules(record(values={"student.val_accuracy": 0.5}, kind="confirm")) == []
+    assert rules(record(values={"student.val_accuracy": 0.8}, kind="confirm")) == ["reports"]
+
+
 def test_files_that_are_no_records_are_named(tmp_path: Path) -> None:
     (tmp_path / "search-00000.asked.json").write_text(json.dumps(record_to_json(asked())))
     (tmp_path / "search-00001.finished.json").write_text(json.dumps(record_to_json(record())))
