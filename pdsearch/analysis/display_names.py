@@ -79,12 +79,11 @@ def unique_labels(rows: Sequence[Ranked], *, several: bool) -> tuple[Ranked, ...
                 for place, text in zip(places, more([rows[place].best for place in places]), strict=True):
                     names[place] = f"{names[place]} {text}".rstrip()
     if several:
-        names = [_with_student(name, row) for name, row in zip(names, rows, strict=True)]
+        names = [
+            f"{row.student} alone" if row.role == "alone" else f"{name} -> {row.student}"
+            for name, row in zip(names, rows, strict=True)
+        ]
     return tuple(replace(row, label=name) for name, row in zip(names, rows, strict=True))
-
-
-def _with_student(name: str, row: Ranked) -> str:
-    return f"{row.student} alone" if row.role == "alone" else f"{name} -> {row.student}"
 
 
 def _differences(rows: Sequence[Row]) -> list[str]:

@@ -96,7 +96,7 @@ def all_gains(compared: Compared, metric: Metric) -> tuple[Families, Corrected]:
 
 def _questions(compared: Compared) -> Iterator[tuple[str, Group, Mapping[Seeds, Row]]]:
     """Yield each question about each group, with the students it is compared with."""
-    rows = partners_of(compared.groups)
+    rows = {(row.config, row.student_seed): row for group in compared.groups for row in group.rows.values()}
     # Without validation nothing was selected, so no unpruned teacher has a best configuration of its own.
     validated = [group for group in compared.best if group.validated]
     own_best = {(_dense(g), g.student): g for g in validated if role_of(g.first) == "unpruned"}
@@ -115,11 +115,6 @@ def _questions(compared: Compared) -> Iterator[tuple[str, Group, Mapping[Seeds, 
             yield "alone_best", group, _of_seed(group, alone)
         if role_of(group.first) == "teacher":
             yield "control", group, _trained_as_long(group, controls)
-
-
-def partners_of(groups: Iterable[Group]) -> Mapping[tuple[str, int], Row]:
-    """Return the confirmation rows by (config, student seed)."""
-    return {(row.config, row.student_seed): row for group in groups for row in group.rows.values()}
 
 
 def _named(group: Group, baseline: str, rows: Mapping[tuple[str, int], Row]) -> Mapping[Seeds, Row]:

@@ -7,7 +7,7 @@ from pdsearch.analysis.groups import confirmed_groups, means_of
 from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import Row, StudyTable
 from pdsearch.errors import ConfigError
-from pdsearch.objectives import Aims, front, weighed
+from pdsearch.objectives import front, weighed
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def pareto_front(study: StudyTable) -> Front:
     if len(chosen) < 2:
         hint = "search with several `objectives`; `pdsearch rank --rows FILE` writes all metrics of any study"
         raise ConfigError("a front needs two objectives or more", hint=hint)
-    rows = sorted((row for row in study.rows if _is_eligible(row, study.aims)), key=lambda row: row.id)
+    eligible = (row for row in study.rows if row.kind in ("search", "baseline") and row.state == "complete")
+    rows = sorted((r for r in eligible if study.aims.feasible(r.record.values)), key=lambda row: row.id)
     metrics = [row.record.values for row in rows]
     whole = [place for place, found in enumerate(metrics) if all(metric in found for metric, _ in chosen)]
     points = [[metrics[place][metric] for metric, _ in chosen] for place in whole]
@@ -84,7 +85,3 @@ def _confirmed(
     points = [[means[metric] for metric, _ in objectives] for means in whole.values()]
     standing = {[*whole][place] for place in front(points, [goal for _, goal in objectives])}
     return {name: replace(one, stands=name in standing) for name, one in found.items()}
-
-
-def _is_eligible(row: Row, aims: Aims) -> bool:
-    return row.kind in ("search", "baseline") and row.state == "complete" and aims.feasible(row.record.values)

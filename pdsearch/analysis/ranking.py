@@ -216,8 +216,8 @@ def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> lis
     def place(group: Group) -> tuple[bool, tuple[float, ...], str, str]:
         known = values[group.setting]
         tests = group.values("test_accuracy").values()
-        order = _worst_first(aims.merit(known)) if group.validated else (-math.fsum(tests) / len(tests),)
-        return not aims.feasible(known), order, group.teacher or "", group.first.id
+        merit = aims.merit(known) if group.validated else (math.fsum(tests) / len(tests),)
+        return not aims.feasible(known), tuple(-value for value in merit), group.teacher or "", group.first.id
 
     found = sorted(best, key=place)
     taught = [group for group in found if group.teacher]
@@ -230,7 +230,3 @@ def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> lis
 def _of_students(groups: Iterable[Group], others: Iterable[Group]) -> Iterator[Group]:
     students = {group.student for group in others}
     return (group for group in groups if group.student in students)
-
-
-def _worst_first(merit: Iterable[float]) -> tuple[float, ...]:
-    return tuple(-value for value in merit)

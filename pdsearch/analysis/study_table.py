@@ -270,14 +270,7 @@ def _part(section: Mapping[str, Any], field: str) -> Json:
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A study as read from its folder.
-
-    Args:
-        name: Name of the study.
-        about: What the study is: the space, the data, versions.
-        rows: One per finished trial, sorted by id.
-        broken: Files that are no valid records; always reported.
-    """
+    """A study as read from its folder: a row for each finished trial, sorted by id, and files that are no records."""
 
     name: str
     about: StudyRecord

@@ -62,15 +62,7 @@ def _equal(estimate: Estimate) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text cells, ready for output.
-
-    Args:
-        title: Title above the table.
-        columns: Column headings.
-        numeric: Whether each column is numeric, to be aligned right.
-        rows: Cells by line and column.
-        footer: Sentences below the table.
-    """
+    """A table of text cells, ready for output."""
 
     title: str
     columns: tuple[str, ...]

@@ -26,11 +26,7 @@ Node: TypeAlias = dict[str, Any]
 
 
 class Slots:
-    """How many trials fit: a constant number, on one machine.
-
-    Args:
-        most: Concurrent trials.
-    """
+    """How many trials fit: a constant number, on one machine."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -205,9 +201,6 @@ class Workers:
     Invariant: every live trial is in `_live`; those that hold a job are also keys of `jobs`, those whose worker has
     started them are also in `_started`, those whose worker has reported in `_up`, and those on an unfit node in
     `_parked`.
-
-    Args:
-        slots: How many trials fit.
     """
 
     def __init__(self, slots: Slots) -> None:

@@ -25,7 +25,7 @@ def dataset(
         DataError: The set is missing or broken, or an image cannot be decoded.
     """
     key = data_key(spec)
-    entry = yield from obtain(site, "data", key, lambda: _decode(spec, tell or _silently))
+    entry = yield from obtain(site, "data", key, lambda: _decode(spec, tell or (lambda _done, _total: None)))
 
     def load() -> tuple[Dataset, int]:
         # Size 0, because memory-mapped files take no memory that others need.
@@ -45,10 +45,6 @@ def views(data: Dataset, *, augment: str, stream: int, site: WorkerContext) -> V
         device=site.device,
         classes=data.num_classes,
     )
-
-
-def _silently(done: int, total: int) -> None:
-    """Report nothing."""
 
 
 def _decode(spec: DataSpec, tell: Tell) -> Generator[Progress, None, Made]:

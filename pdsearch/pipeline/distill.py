@@ -48,10 +48,6 @@ class StudentWithAdapter(nn.Module):
     """The student and, if the loss has one, the adapter trained with it.
 
     Both are checkpointed together; only the student is evaluated, stored and exported.
-
-    Args:
-        student: The student.
-        adapter: Module between the networks and the loss; None for most losses.
     """
 
     def __init__(self, student: nn.Module, adapter: nn.Module | None) -> None:
@@ -211,15 +207,7 @@ _BATCH_SIZE = 500
 
 @dataclass
 class TeacherLogits:
-    """The teacher's logits for the views of one stream, epoch by epoch.
-
-    Args:
-        spec: The trial.
-        teacher: The teacher.
-        seen: The training views.
-        classes: Number of classes.
-        site: Where it runs.
-    """
+    """The teacher's logits for the views of one stream, epoch by epoch."""
 
     spec: TrialSpec
     teacher: Teacher

@@ -142,14 +142,7 @@ def recipe_after(spec: TrialSpec, asked: PruneSpec, number: int) -> Recipe | Non
 
 @dataclass(frozen=True)
 class Pruning:
-    """The pruning of one trial's teacher.
-
-    Args:
-        spec: The trial.
-        asked: Its `spec.prune`.
-        data: The images.
-        site: Where it runs.
-    """
+    """The pruning of one trial's teacher."""
 
     spec: TrialSpec
     asked: PruneSpec

@@ -87,14 +87,7 @@ def in_small(spec: TrialSpec, data: Dataset) -> TrialSpec:
 
 
 class Rehearsal:
-    """Tries trials with one data set; a network is built twice, to be compared with itself, and copied otherwise.
-
-    Args:
-        data: The data set.
-        folder: Where artifacts are stored.
-        kept: Networks that are built already.
-        on_gpu: As in `rehearsing`.
-    """
+    """Tries trials with one data set; a network is built twice, to be compared with itself, and copied otherwise."""
 
     def __init__(self, data: Dataset, folder: Path, kept: MemoryCache, *, on_gpu: bool) -> None:
         self.data, self._folder, self._on_gpu = data, folder, on_gpu

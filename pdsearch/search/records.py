@@ -108,10 +108,6 @@ class Records:
     """The records of one study, by trial id, as they count (`counted`); opening them changes nothing.
 
     `broken` lists the files that are not valid records.
-
-    Args:
-        folder: Holds their files.
-        space: That of the study, by which sampled trials are checked.
     """
 
     def __init__(self, folder: Place, space: StudySpace = UNKNOWN_SPACE) -> None:

@@ -130,13 +130,7 @@ def _fresh(taught: list[Finalist], offset: int) -> list[tuple[TrialSpec, TrialSp
 
 @dataclass(frozen=True)
 class DerivedJobs:
-    """The jobs of a study that are not sampled; those of the confirmation follow from its current records.
-
-    Args:
-        space: What is searched.
-        describe: Maps specifications to keys.
-        records: The study's records.
-    """
+    """The jobs of a study that are not sampled; those of the confirmation follow from its current records."""
 
     space: Space
     describe: Description

@@ -151,7 +151,8 @@ class Ledger:
         """Return the numbers of the trials that failed themselves; with `retried` also of those retried since."""
         trials = self._tried
         again = {trial.user_attrs["retry_of"] for trial in trials if "retry_of" in trial.user_attrs}
-        failed = {trial.number for trial in trials if _failed_itself(trial)}
+        ended = ((trial, trial.user_attrs.get("reason", INTERRUPTED)) for trial in trials)
+        failed = {t.number for t, why in ended if t.state is TrialState.FAIL and why != INTERRUPTED}
         return failed if retried else failed - again
 
     def _asked(self) -> int:
@@ -232,10 +233,6 @@ class Ledger:
     def _is_unretried(self, trial: FrozenTrial) -> bool:
         wanted = trial.state is TrialState.FAIL and f"{self.kind}-{trial.number:05d}" in self.records.retries
         return wanted or trial.user_attrs.get("reason") == INTERRUPTED
-
-
-def _failed_itself(trial: FrozenTrial) -> bool:
-    return trial.state is TrialState.FAIL and trial.user_attrs.get("reason", INTERRUPTED) != INTERRUPTED
 
 
 def _first_try(trial: FrozenTrial, trials: list[FrozenTrial], failed: set[int]) -> int:

@@ -43,16 +43,7 @@ class Pass(NamedTuple):
 
 @dataclass(frozen=True)
 class Measured:
-    """A speed.
-
-    Args:
-        model: The network.
-        options: Of it.
-        batch: Images in a batch.
-        train: Whether it was trained, or gave its outputs alone.
-        images_per_s: Images a second of one core's time, or of a GPU's.
-        at: When it was measured, ISO 8601.
-    """
+    """A speed: images a second of one core's time, or of a GPU's, and when it was measured, ISO 8601."""
 
     model: str
     options: Params

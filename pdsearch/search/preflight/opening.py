@@ -27,15 +27,7 @@ from pdsearch.training.device import pick_device
 
 @dataclass(frozen=True)
 class Preflight:
-    """The checks of a study that begins or goes on.
-
-    Args:
-        space: What is searched.
-        root: The storage.
-        site: Where images and artifacts are; it keeps the networks while they are tried.
-        images: The data set, with its fingerprint.
-        say: Shows a message to the user.
-    """
+    """The checks of a study that begins or goes on."""
 
     space: Space
     root: Place

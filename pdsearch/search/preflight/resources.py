@@ -27,12 +27,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Precision:
-    """A precision and the reason for it.
-
-    Args:
-        name: "fp32", "bf16" or "fp16".
-        reason: For the user.
-    """
+    """A precision, "fp32", "bf16" or "fp16", and the reason for it, for the user."""
 
     name: str
     reason: str
