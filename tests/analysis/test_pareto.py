@@ -11,11 +11,7 @@ from pdsearch.analysis.pareto import Front, pareto_front
 from pdsearch.analysis.tables import front_as_table
 from pdsearch.errors import ConfigError
 from tests.analysis.synthetic_studies import confirmed, record, study
-
-OBJECTIVES = [
-    {"metric": "student.val_accuracy", "goal": "maximize"},
-    {"metric": "student.params", "goal": "minimize"},
-]
+from tests.analysis.test_report import OBJECTIVES
 
 
 def _trials() -> list[dict[str, object]]:

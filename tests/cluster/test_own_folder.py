@@ -32,6 +32,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PWD", str(folder))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     yield folder
+    os.chdir("/")  # The current folder may be gone.
     for name in [name for name in sys.modules if name.partition(".")[0] in ("own_net", "own_lib")]:
         del sys.modules[name]
 
@@ -61,7 +62,6 @@ def test_what_was_sent_lasts_when_its_folder_goes(sent: Path) -> None:
     own.close()
     with pytest.raises(FileNotFoundError):
         os.getcwd()
-    os.chdir("/")
 
 
 def test_a_folder_that_is_just_being_written_anew_is_waited_for(sent: Path) -> None:
@@ -77,7 +77,6 @@ def test_a_folder_that_is_just_being_written_anew_is_waited_for(sent: Path) -> N
     writer.join()
     assert Path("own_net/__init__.py").exists()
     own.close()
-    os.chdir("/")
 
 
 def test_one_that_stays_away_is_an_error_and_leaves_nothing(
@@ -88,7 +87,6 @@ def test_one_that_stays_away_is_an_error_and_leaves_nothing(
     with pytest.raises(FileNotFoundError, match="sent"):
         OwnFolder(sent=True)
     assert [*tmp_path.glob("pds-*")] == []
-    os.chdir("/")
 
 
 def test_a_copy_of_a_folder_that_changed_meanwhile_is_made_again(
@@ -108,7 +106,6 @@ def test_a_copy_of_a_folder_that_changed_meanwhile_is_made_again(
     assert len(linked) > len([path for path in sent.rglob("*") if path.is_file()])
     assert Path("more.txt").read_text() == "more"
     own.close()
-    os.chdir("/")
 
 
 def test_on_one_machine_the_folder_stays_the_user_s_own_until_it_goes(sent: Path) -> None:
@@ -122,7 +119,6 @@ def test_on_one_machine_the_folder_stays_the_user_s_own_until_it_goes(sent: Path
     assert Path.cwd() != sent
     assert [*Path.cwd().iterdir()]
     own.close()
-    os.chdir("/")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Tune gets every job once, and the scheduler hears of its end once."""
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,6 +40,24 @@ def result(found: Any, trial_id: str, *events: Event) -> str:
     return said
 
 
+def busy(work: Given, wanted: int = 2) -> Any:
+    """Two slots, a job in trial t, and nothing to do in a, which rests in the other."""
+    found = searcher(work, slots=2, wanted=wanted)
+    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
+    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
+    assert found.suggest("t")["job"] is not None
+    assert result(found, "a") == "CONTINUE"
+    return found
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which a test sets."""
+    found = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: found[0])
+    return found
+
+
 def warm(found: Any, *names: str) -> None:
     for name in names:
         assert found.suggest(name) == {"job": None, "place": {"threads": 1}}
@@ -63,11 +82,7 @@ def test_workers_rest_until_all_are_up_and_then_get_jobs() -> None:
     assert found.suggest("f") is None
 
 
-def test_a_worker_that_does_not_come_up_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_a_worker_that_does_not_come_up_is_not_waited_for_for_ever(now: list[float]) -> None:
     found = searcher(given(1), slots=2)
     assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
     assert result(found, "a") == "CONTINUE"
@@ -78,11 +93,7 @@ def test_a_worker_that_does_not_come_up_is_not_waited_for_for_ever(monkeypatch: 
 
 def test_when_all_is_done_resting_workers_are_let_go() -> None:
     assert searcher(given(0)).suggest("a") == "FINISHED"
-    found = searcher(given(1), slots=2)
-    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
-    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
-    assert found.suggest("t")["job"] is not None
-    assert result(found, "a") == "CONTINUE"  # Nothing to do while the last job runs.
+    found = busy(given(1))
     found.on_trial_complete("t", as_result([END]))
     assert result(found, "a") == "STOP"
     assert found.suggest("c") == "FINISHED"
@@ -174,13 +185,7 @@ def test_a_death_that_is_reported_twice_counts_once() -> None:
     assert found.workers.deaths.lose("job-0", started=True) == 2
 
 
-def test_when_no_worker_starts_anything_the_run_ends_with_what_ray_said(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import time
-
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_when_no_worker_starts_anything_the_run_ends_with_what_ray_said(now: list[float]) -> None:
     work = given(1)
     found = searcher(work)
     for number in range(10):
@@ -190,14 +195,6 @@ def test_when_no_worker_starts_anything_the_run_ends_with_what_ray_said(
         lose(found, f"t{number}", "no such interpreter")
     assert "10 workers in a row could not start: no such interpreter" in str(found.work.error)
     assert found.suggest("u") == "FINISHED"
-    assert work.outcomes == {}
-
-
-def test_the_end_of_a_rest_is_no_job_s() -> None:
-    work = given(1)
-    found = searcher(work)
-    warm(found, "a")
-    found.on_trial_complete("a", as_result([]))
     assert work.outcomes == {}
 
 
@@ -226,12 +223,7 @@ def test_a_node_that_joins_is_used_and_one_that_left_is_not_waited_for() -> None
 
 
 def test_a_resting_worker_makes_room_for_a_job_that_lost_its_own() -> None:
-    work = given(1)
-    found = searcher(work, slots=2)
-    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
-    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
-    assert found.suggest("t")["job"] is not None
-    assert result(found, "a") == "CONTINUE"
+    found = busy(given(1))
     lose(found, "t")
     assert found.suggest("c")["job"] is not None
     assert result(found, "a") == "STOP", "at once: that the node is gone is known later"
@@ -257,11 +249,7 @@ def test_the_next_free_worker_is_for_a_job_that_waits_and_not_for_a_trial_that_r
 
 
 def test_a_resting_worker_whose_slot_is_the_last_makes_room_for_a_job_that_waits() -> None:
-    found = searcher(given(1), slots=2)
-    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
-    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
-    assert found.suggest("t")["job"] is not None
-    assert result(found, "a") == "CONTINUE", "there is a slot for its own worker"
+    found = busy(given(1))
     found.slots.fit = 1
     assert result(found, "a") == "STOP", "there is nothing more to hand out, and it stands in the way"
     assert found.suggest("c") is None
@@ -293,17 +281,9 @@ def test_more_nodes_are_asked_for_only_while_there_is_more_to_do() -> None:
     assert done.suggest("b") is None
 
 
-def test_slots_that_found_nothing_to_do_for_a_while_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_slots_that_found_nothing_to_do_for_a_while_are_given_up(now: list[float]) -> None:
     work = given(1)
-    found = searcher(work, slots=2, wanted=4)
-    assert [found.suggest(name)["job"] for name in "ab"] == [None, None]
-    assert [result(found, name) for name in "ab"] == ["CONTINUE", "STOP"]
-    assert found.suggest("t")["job"] is not None
-    assert result(found, "a") == "CONTINUE"
+    found = busy(work, wanted=4)
     now[0] += 61
     assert result(found, "a") == "STOP"
     assert found.suggest("c") is None

@@ -44,13 +44,6 @@ def test_run_again_it_trains_nothing_and_says_so(finished: tuple[Path, str, str]
     assert out.splitlines()[:4] == first.splitlines()[:4]
 
 
-def test_the_ranking_is_read_by_programs(finished: tuple[Path, str, str]) -> None:
-    folder, _, _ = finished
-    out, _ = call(folder, "rank", "runs/tiny", "--format", "json")
-    (ranking,) = [json.loads(out)]
-    assert "convnet_s" in json.dumps(ranking)
-
-
 def test_json_progress_leaves_only_objects_on_stdout(finished: tuple[Path, str, str]) -> None:
     folder, _, _ = finished
     out, said = call(folder, "run", "tiny.yaml", "--serial", "--set", "study=objects", "--progress", "json")
@@ -73,16 +66,6 @@ def test_another_study_of_the_same_space_uses_what_is_there(finished: tuple[Path
         for name in ("tiny", "second")
     ]
     assert values[0] == values[1]
-
-
-def test_more_trials_go_on_from_there(tmp_path: Path) -> None:
-    write(tmp_path, ("trials: 4", "trials: 2"))
-    call(tmp_path, *SERIAL)
-    before = records(tmp_path)
-    call(tmp_path, *SERIAL, "--set", "search.trials=3")
-    after = records(tmp_path)
-    assert before.items() < after.items()
-    assert sum(name.startswith("search-") for name in after) == 3
 
 
 def test_a_killed_driver_s_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from pdsearch.artifacts import open_store
 from pdsearch.config import Space, parse
 from pdsearch.driver import run_serially
+from pdsearch.exporting.bundle import export_study
 from pdsearch.observer import Observer
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.search.study import open_as_driver
@@ -46,3 +47,9 @@ def small(storage: Path) -> dict[str, Any]:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished study."""
     return run(parse(small(tmp_path_factory.mktemp("storage"))))
+
+
+@pytest.fixture(scope="module")
+def exported(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (one,) = export_study(study, tmp_path_factory.mktemp("out"))
+    return one.folder

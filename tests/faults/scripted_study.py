@@ -119,10 +119,11 @@ class Worker:
         return list(stored)
 
 
-def drive(study: Study, worker: Worker) -> None:
-    """Run all of a study's work, as the serial runner does."""
-    while (job := study.scheduler.next()) is not None:
+def drive(study: Study, worker: Worker, until: str = "no job") -> Job | None:
+    """Run a study's jobs, as the serial runner does, up to one whose name begins so; return it, begun."""
+    while (job := study.scheduler.next()) is not None and not job.id.startswith(until):
         study.scheduler.finish(job, outcome(study, job, worker))
+    return job
 
 
 def run(where: Space) -> Worker:

@@ -22,6 +22,7 @@ from pdsearch.search.study import open_as_driver
 from tests.faults import scripted_study
 from tests.on_disk import on_disk
 from tests.pipeline.digits import ALONE, SPEC, job, run, site
+from tests.some import some
 
 
 @pytest.fixture
@@ -43,8 +44,7 @@ def test_a_method_that_breaks_fails_its_trial_and_leaves_a_traceback(
     monkeypatch.setattr("pdsearch.pipeline.trial.distilled_student", raising(error))
     _, outcome = run(ALONE, here)
     assert outcome.state == "failed"
-    assert outcome.reason is not None
-    assert "(traceback in trials/" in outcome.reason
+    assert "(traceback in trials/" in str(outcome.reason)
     (log,) = on_disk(here.logs or Path()).iterdir()
     assert "in broken" in log.read_text()
 
@@ -155,10 +155,8 @@ def test_a_refusal_travels_as_an_outcome_and_says_once_what_to_do(error: Storage
 def test_a_storage_that_refuses_stops_the_run_and_no_trial_fails(root: Path) -> None:
     where = scripted_study.space(root)
     with open_as_driver(where, Observer()) as study:
-        worker, scheduler = scripted_study.Worker(study), study.scheduler
-        while (one := scheduler.next()) is not None and one.kind != "search":
-            scheduler.finish(one, scripted_study.outcome(study, one, worker))
-        assert one is not None
+        scheduler = study.scheduler
+        one = some(scripted_study.drive(study, scripted_study.Worker(study), until="search"))
         scheduler.finish(one, Outcome("full", "no space is left"))
         assert scheduler.next() is None
         assert scheduler.done

@@ -29,6 +29,7 @@ from pdsearch.specs import Recipe, TrialSpec
 from pdsearch.user_code import source_hash
 from tests.own_code import NETS, Author
 from tests.pipeline.digits import ALONE, DENSE, RECIPE, SPEC, distilled, facts, pruned, run
+from tests.some import some
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "stage_keys.json").read_text())
 RATIOS = {0.2: 1, 0.36: 2, 0.59: 4, 0.79: 7}
@@ -201,13 +202,12 @@ def test_a_configuration_is_the_same_for_every_student_s_seed_and_a_teacher_s_fo
 
 def own(module: str) -> TrialSpec:
     """A trial of nothing but one's own."""
-    assert SPEC.prune is not None
     model, method, loss = (f"{module}:{name}" for name in ("Shaped", "sized", "squared"))
     return replace(
         SPEC,
         teacher=replace(SPEC.teacher, model=model, code=source_hash(model)),
         student=replace(SPEC.student, model=f"{module}:flat", code=source_hash(f"{module}:flat")),
-        prune=replace(SPEC.prune, method=method, params=(("power", 2.0),), code=source_hash(method)),
+        prune=replace(some(SPEC.prune), method=method, params=(("power", 2.0),), code=source_hash(method)),
         distill=replace(SPEC.distill, loss=loss, params=(("weight", 0.5),), code=source_hash(loss)),
     )
 
@@ -235,8 +235,7 @@ def test_a_loss_that_compares_features_is_refused_with_the_reason(
     spec = own(author.write())
     _, outcome = run(replace(spec, distill=replace(spec.distill, loss="rkd", params=(), code="")), here)
     assert outcome.state == "failed"
-    assert outcome.reason is not None
-    assert outcome.reason.startswith("distill.loss: rkd compares features, and Sequential shows none")
+    assert str(outcome.reason).startswith("distill.loss: rkd compares features, and Sequential shows none")
 
 
 def test_every_key_that_depends_on_a_file_changes_with_it(author: Author) -> None:
@@ -271,8 +270,6 @@ def test_another_file_than_the_study_s_fails_the_trial(
 
 def test_the_method_that_shaped_a_student_s_start_is_checked_too(author: Author) -> None:
     spec, other = own(author.write()), own(author.write(NETS + "\n# another\n"))
-    assert spec.prune is not None
-    assert other.prune is not None
-    start = replace(spec.prune, code=other.prune.code)
+    start = replace(some(spec.prune), code=some(other.prune).code)
     with pytest.raises(ConfigError, match="its file is not the one the study was opened with"):
         check_own_code(replace(spec, student=replace(spec.student, start=start)))

@@ -44,9 +44,8 @@ def built(spec: TrialSpec, at: WorkerContext) -> Teacher:
 
 
 def zeros(network: Teacher) -> int:
-    assert network.mask is not None
     weights = dict(network.model.named_parameters())
-    return sum(int((weights[name] == 0).sum()) for name in network.mask)
+    return sum(int((weights[name] == 0).sum()) for name in some(network.mask))
 
 
 def test_every_round_is_trained_once_for_all_chains(
@@ -255,11 +254,9 @@ def test_the_dense_teacher_stays_as_it_was(here: WorkerContext) -> None:
     [({}, 0.05), ({"schedule": "cosine", "milestones": ()}, 0.05), ({"warmup_epochs": 1}, 0.05)],
 )
 def test_fine_tuning_takes_the_last_rate_of_therecipe_after(fields: dict[str, Any], lr: float) -> None:
-    assert SPEC.prune is not None
-    recipe = replace(SPEC.prune.recipe, **fields)
+    recipe = replace(some(SPEC.prune).recipe, **fields)
     spec = pruned(recovery="finetune", recipe=recipe)
-    assert spec.prune is not None
-    found = some(recipe_after(spec, spec.prune, 1))
+    found = some(recipe_after(spec, some(spec.prune), 1))
     expected = lr * (0.01 if recipe.schedule == "cosine" else recipe.gamma ** len(recipe.milestones))
     assert (found.lr, found.schedule, found.milestones, found.warmup_epochs) == (expected, "step", (), 0)
 
@@ -270,8 +267,7 @@ CHANNELS = pruned(
 
 
 def pruning(spec: TrialSpec, images: Dataset, here: WorkerContext) -> Pruning:
-    assert spec.prune is not None
-    return Pruning(spec, spec.prune, images, here)
+    return Pruning(spec, some(spec.prune), images, here)
 
 
 RECOVERIES = ("lr_rewind", "rewind", "none")

@@ -22,6 +22,7 @@ from pdsearch.search.records import Records
 from pdsearch.specs import StudentSpec
 from tests.records.trial_records import finished, reports
 from tests.search.scripted_trials import DESCRIBE, ledger, run_one, searching, space
+from tests.some import some
 
 VALUE = "student.val_accuracy"
 
@@ -79,9 +80,9 @@ def test_the_unpruned_teacher_s_own_best_runs_beside_the_pruned_leaders(
 
 def of_model(record: TrialRecord, model: str, value: float) -> TrialRecord:
     """The same trial with a teacher of another architecture."""
-    assert record.teacher is not None
     spec = replace(record.spec, teacher=replace(record.spec.teacher, model=model))
-    teacher = replace(record.teacher, config=model + record.teacher.config, model=model)
+    was = some(record.teacher)
+    teacher = replace(was, config=model + was.config, model=model)
     return ended(replace(record, spec=spec, teacher=teacher), value)
 
 
@@ -115,9 +116,8 @@ def test_as_many_teachers_are_confirmed_as_are_asked_for_pruned_or_not(
 
 def augmented(record: TrialRecord, augment: str, value: float) -> TrialRecord:
     """The same trial with its teacher, and hence all else, trained on other views."""
-    assert record.teacher is not None
     spec = replace(record.spec, data=replace(record.spec.data, augment=augment))
-    teacher = replace(record.teacher, config=teacher_config(spec))
+    teacher = replace(some(record.teacher), config=teacher_config(spec))
     return ended(replace(record, spec=spec, teacher=teacher), value)
 
 

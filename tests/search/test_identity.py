@@ -28,6 +28,7 @@ from pdsearch.user_code import source_hash
 from tests.own_code import Author
 from tests.records.trial_records import finished
 from tests.search.scripted_trials import DESCRIBE, DOCUMENT, Watching, play, searching, space
+from tests.some import some
 
 FOUND = replace(DESCRIBE, checkpoints={"t.pth": "a" * 64}, code={"mine:f": "b" * 64})
 
@@ -122,7 +123,6 @@ def test_what_an_older_study_did_not_note_is_not_missed(tmp_path: Path) -> None:
 def test_versions_name_what_could_matter() -> None:
     found = versions()
     assert {"python", "torch", "optuna", "ray", "numpy"} <= found.keys()
-    assert found["torch"] is not None
 
 
 def test_a_checkpoint_gets_its_hash_and_a_place_that_every_worker_finds(tmp_path: Path) -> None:
@@ -164,25 +164,16 @@ def test_what_is_fixed_and_what_is_searched_is_known_by_its_file(author: Author,
     assert own_code_hashes(space(tmp_path)) == {}
 
 
-def test_a_study_keeps_the_hashes_and_refuses_another_file(author: Author, tmp_path: Path) -> None:
+def test_a_study_keeps_the_hashes(author: Author, tmp_path: Path) -> None:
     name = f"{author.write()}:flat"
     own = space(tmp_path, student={"model": name})
     with open_as_driver(own, Watching()) as study:
         completed = study.describe.complete(own.resolve(own.defaults()))
     assert completed.student.code == source_hash(name)
     assert (completed.teacher.code, completed.distill.code) == ("", "")
-    path = tmp_path / "small" / "study.json"
-    about = json.loads(path.read_text())
+    about = json.loads((tmp_path / "small" / "study.json").read_text())
     assert about["code"] == {name: source_hash(name)}
     assert about["code_folders"] == {name: str(author.folder)}
-    with open_as_driver(own, Watching()) as study:
-        assert study.resumed
-    path.write_text(json.dumps({**about, "code": {name: "0" * 64}}))
-    with (
-        pytest.raises(ConfigError, match=f"{name}: its file is not the one the study began with"),
-        open_as_driver(own, Watching()),
-    ):
-        pass
 
 
 def completed(author: Author, folder: Path, student: str) -> TrialSpec:
@@ -206,8 +197,7 @@ def test_what_a_trial_is_compared_with_keeps_the_code_it_still_uses_and_no_other
     record = finished(spec=spec, student=StudentFacts(model=built))
     shape = finalist_of(record).shape
     assert shape == StudentSpec(built, code=source_hash(built) if ":" in built else "")
-    assert spec.prune is not None
-    assert spec.prune.code == source_hash(spec.prune.method)
+    assert some(spec.prune).code == source_hash(some(spec.prune).method)
     dense, hard = unpruned_spec(spec, shape), alone(spec, shape)
     assert (dense.distill.code, hard.distill.code) == (source_hash(spec.distill.loss), "")
     for trial in (spec, dense, hard):

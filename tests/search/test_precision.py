@@ -156,17 +156,6 @@ def own(folder: Path, name: str, **sections: Any) -> Any:
     )
 
 
-def test_a_student_is_built_twice_when_a_study_opens(author: Author, tmp_path: Path) -> None:
-    """Once to be used, and once to see that its stored weights make the same network."""
-    module = author.write(WHOLE)
-    with open_as_driver(own(tmp_path, f"{module}:flat"), Watching()) as study:
-        assert (study.precision.name, study.describe.precision) == ("fp32", "fp32")
-    built = __import__(module).BUILT
-    assert built == [4, 4]
-    with open_as_driver(own(tmp_path, f"{module}:flat"), Watching()):
-        assert built == [4, 4], "a study that goes on does not ask"
-
-
 def test_a_teacher_that_shapes_its_student_is_looked_at_and_teaches_as_one_network(
     author: Author, tmp_path: Path
 ) -> None:
@@ -198,9 +187,12 @@ def test_opening_a_study_builds_a_network_once_to_use_it_and_once_to_compare_it(
         student={"model": f"{module}:flat", "options": {"width": 3}},
     )
     with open_as_driver(space, Watching()) as study:
+        assert (study.precision.name, study.describe.precision) == ("fp32", "fp32")
         study.scheduler.next()
     assert looked_at.called
     assert built == [3, 4, 4, 3]
+    with open_as_driver(space, Watching()):
+        assert built == [3, 4, 4, 3, 4], "a study that goes on looks at its teacher's file alone"
 
 
 def test_a_study_that_goes_on_keeps_the_precision_it_began_with(author: Author, tmp_path: Path) -> None:
@@ -256,22 +248,16 @@ def test_on_a_cluster_the_workers_settle_it_once(
     assert any("on the CPU in fp32" in line for line in watching.said) == (expected[0] == "fp16")
 
 
-def test_workers_are_not_asked_where_the_space_says_it(tmp_path: Path) -> None:
+def test_workers_are_not_asked_where_the_space_says_it_or_is_refused(author: Author, tmp_path: Path) -> None:
     def ask() -> bool:
         raise AssertionError
 
     with open_as_driver(own(tmp_path, "convnet_s", precision="bf16"), Watching(), ask_workers=ask) as study:
         assert study.describe.precision == "bf16"
-
-
-def test_workers_are_not_waited_for_by_what_is_refused_here(author: Author, tmp_path: Path) -> None:
-    def ask() -> bool:
-        raise AssertionError
-
     with (
         pytest.raises(ConfigError, match="cannot be built"),
         open_as_driver(
-            own(tmp_path, f"{author.write(WHOLE)}:failing", resources={"cpu": 1, "gpu": 1}),
+            own(tmp_path / "x", f"{author.write(WHOLE)}:failing", resources={"cpu": 1, "gpu": 1}),
             Watching(),
             ask_workers=ask,
         ),

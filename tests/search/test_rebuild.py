@@ -10,7 +10,7 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from benchmarks.replay import Trace, Way, replay
+from benchmarks.replay import Way, replay
 from benchmarks.stopping import NEAR
 from benchmarks.table import read_table
 from pdsearch.config import Space
@@ -56,9 +56,7 @@ def cut_off(root: Path) -> Space:
     """A study whose driver vanished while its third search trial ran."""
     where = scripted_study.space(root)
     with open_as_driver(where, Observer()) as study:
-        worker = scripted_study.Worker(study)
-        while (job := study.scheduler.next()) is not None and job.id != "search-00002":
-            study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
+        scripted_study.drive(study, scripted_study.Worker(study), until="search-00002")
     return where
 
 
@@ -177,22 +175,11 @@ def test_the_copy_of_a_study_opens_elsewhere(root: Path, finished: Space) -> Non
     assert told(opened(scripted_study.space(root / "copy"))) == told(opened(finished))
 
 
-TABLE = read_table()
-TRIALS = 24
-HALVING = Way("halving", stop={"halving": {"min_epochs": 6, "factor": 2}})
-
-
-def play(way: Way, seed: int, workers: int = 2, trials: int = TRIALS) -> Trace:
-    return replay(TABLE, way, seed=seed, workers=workers, enough=lambda trace: len(trace.played) >= trials)
-
-
-@pytest.fixture(scope="module")
-def stopped() -> list[Trace]:
-    return [play(HALVING, seed) for seed in range(5)]
-
-
-def test_stopping_saves_epochs_and_the_good_trials_are_found(stopped: list[Trace]) -> None:
-    spent = sum(trace.played[-1].spent for trace in stopped)
-    assert spent < 0.85 * len(stopped) * TRIALS * TABLE.epochs
-    found = [trace.first(TABLE.good - NEAR) for trace in stopped]
-    assert sum(index is not None for index in found) >= 3
+def test_stopping_saves_epochs_and_the_good_trials_are_found() -> None:
+    table, halving = read_table(), Way("halving", stop={"halving": {"min_epochs": 6, "factor": 2}})
+    played = [
+        replay(table, halving, seed=seed, workers=2, enough=lambda trace: len(trace.played) >= 24)
+        for seed in range(5)
+    ]
+    assert sum(trace.played[-1].spent for trace in played) < 0.85 * 5 * 24 * table.epochs
+    assert sum(trace.first(table.good - NEAR) is not None for trace in played) >= 3

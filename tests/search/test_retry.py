@@ -24,7 +24,8 @@ from pdsearch.search.maintenance import failed as still_failed
 from pdsearch.search.study import open_as_driver
 from pdsearch.search.verify import check_invariants
 from tests.faults import scripted_study
-from tests.search.scripted_trials import play, play_one, searching, space
+from tests.search.scripted_trials import Watching, play, play_one, searching, space
+from tests.some import some
 
 
 def run_failing(where: Any, kind: str, times: int) -> list[str]:
@@ -70,9 +71,7 @@ def test_a_failed_trial_that_was_cut_off_when_it_was_tried_again_is_still_wanted
     (failed,) = run_failing(where, "search", 1)
     retry_failed(root / "study")
     with open_as_driver(where, Observer()) as study:
-        while (job := study.scheduler.next()) is not None and job.kind != "search":
-            study.scheduler.finish(job, scripted_study.outcome(study, job, scripted_study.Worker(study)))
-        assert job is not None
+        job = some(scripted_study.drive(study, scripted_study.Worker(study), until="search"))
         assert job.key == keys(root, failed)[0]
     with open_as_driver(where, Observer()) as study:
         assert study.scheduler.search.owed
@@ -101,28 +100,18 @@ def test_a_folder_that_is_no_study_and_one_that_is_being_run_are_refused(root: P
         retry_failed(root / "study")
 
 
-class Hearing(Observer):
-    """An observer that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
 def run_again(where: Any, reason: str | None = None) -> tuple[list[str], list[str]]:
     """Run a study once more; retries fail for a reason, or go well. Return what was said, and their keys."""
-    hearing, retried = Hearing(), []
+    watching, retried = Watching(), []
     was = read_finished(Path(where.storage) / "study" / "trials").found.values()
     known = {record.key for record in was if record.state == "failed"}
-    with open_as_driver(where, hearing) as study:
+    with open_as_driver(where, watching) as study:
         worker = scripted_study.Worker(study)
         while (job := study.scheduler.next()) is not None:
             retried += [job.key] if job.key in known else []
             end = Outcome("failed", reason) if job.key in known and reason else None
             study.scheduler.finish(job, end or scripted_study.outcome(study, job, worker))
-    return [text for text in hearing.said if "retrying" in text], retried
+    return [text for text in watching.said if "retrying" in text], retried
 
 
 @pytest.mark.parametrize(("kind", "times"), [("search", 2), ("baseline", 1), ("confirm", 1)])
@@ -213,19 +202,13 @@ def test_a_trial_that_was_cut_off_when_its_space_was_used_up_is_gone_on_with(tmp
         assert study.scheduler.idle()
 
 
-def test_all_that_a_finished_study_built_is_used(root: Path) -> None:
-    scripted_study.run(scripted_study.space(root))
-    assert set(Store(root / "artifacts").entries()) <= used_artifacts(root).artifacts
-
-
-def test_what_a_trial_cut_off_will_ask_for_is_used(root: Path) -> None:
+def test_what_a_trial_cut_off_will_ask_for_is_used_and_all_that_a_finished_study_built(root: Path) -> None:
     with open_as_driver(scripted_study.space(root), Observer()) as study:
-        worker = scripted_study.Worker(study)
-        while (job := study.scheduler.next()) is not None and job.kind != "search":
-            study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
-        assert job is not None
+        job = some(scripted_study.drive(study, scripted_study.Worker(study), until="search"))
         assert ("teacher", stage_keys.dense_key(job.spec)) in used_artifacts(root).artifacts
         assert {("prune", key) for key in stage_keys.round_keys(job.spec)} <= used_artifacts(root).artifacts
+    scripted_study.run(scripted_study.space(root))
+    assert set(Store(root / "artifacts").entries()) <= used_artifacts(root).artifacts
 
 
 @pytest.mark.parametrize("kind", ["asked", "finished"])

@@ -104,10 +104,9 @@ def test_a_slot_waits_while_a_phase_s_last_jobs_run(tmp_path: Path) -> None:
         while (job := scheduler.next()) is not None and job.kind != "search":
             scheduler.finish(job, Outcome("complete", values={"teacher.val_accuracy": 0.9}))
         second = some(scheduler.next())
-        assert job is not None
         assert scheduler.next() is None
         assert not scheduler.done
-        for running in (job, second):
+        for running in (some(job), second):
             scheduler.tell(running, ready(running))
             scheduler.finish(running, Outcome("failed", "why"))
         assert scheduler.next() is not None
@@ -159,14 +158,12 @@ def kinds(watching: Watching) -> list[str]:
 
 def test_the_student_alone_is_trained_beside_the_dense_teacher(tmp_path: Path) -> None:
     with open_as_driver(space(tmp_path), Watching()) as study:
-        first, second = study.scheduler.next(), study.scheduler.next()
-        assert first is not None
-        assert second is not None
+        first, second = some(study.scheduler.next()), some(study.scheduler.next())
         assert [first.kind, second.kind] == ["teacher", "baseline"]
         assert study.scheduler.next() is None  # The search waits for the teacher.
 
 
-def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
+def test_groundwork_then_the_search_then_confirmation_and_nothing_more(tmp_path: Path) -> None:
     watching, scheduler = run(tmp_path)
     assert [name for name, _, _ in watching.phases] == [
         "groundwork",
@@ -182,9 +179,15 @@ def test_groundwork_then_the_search_then_confirmation(tmp_path: Path) -> None:
         "baseline-fair",
         "confirm",
     ]
-    assert scheduler.done
     assert scheduler.search.finished == 6
     assert set(watching.states) == {"complete"}
+    before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}
+    with open_as_driver(space(tmp_path), Watching()) as study:
+        assert study.resumed
+        assert study.scheduler.idle()
+        assert [job for job in play(study.scheduler) if job.kind != "teacher"] == []
+        assert study.scheduler.done
+    assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
 
 
 def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path: Path) -> None:
@@ -196,17 +199,6 @@ def test_teachers_of_further_seeds_are_trained_before_the_confirmation(tmp_path:
     assert kinds(watching) == ["teacher", "confirm"]
     seeds = {record.spec.teacher.seed for record in scheduler.records.finished.values()}
     assert seeds == {0, 1, 2}
-
-
-def test_a_finished_study_has_nothing_left(tmp_path: Path) -> None:
-    run(tmp_path)
-    before = {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()}
-    with open_as_driver(space(tmp_path), Watching()) as study:
-        assert study.scheduler.idle()
-        assert study.resumed
-        assert [job for job in play(study.scheduler) if job.kind != "teacher"] == []
-        assert study.scheduler.done
-    assert {path: path.read_bytes() for path in (tmp_path / "small" / "trials").iterdir()} == before
 
 
 def test_a_timeout_counts_the_time_of_all_runs_and_leads_to_confirmation(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pdsearch.search.verify import StudyRecords, check_invariants, check_records
 from tests.faults import scripted_study
 from tests.records import trial_records
 from tests.records.trial_records import SPEC, asked, reports
+from tests.some import some
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +37,17 @@ def study(made: Path, root: Path) -> Path:
     return root / "runs" / "study"
 
 
-def test_a_finished_study_is_as_it_must_be(study: Path) -> None:
+def test_a_finished_study_is_as_it_must_be_and_checking_changes_nothing(study: Path) -> None:
+    before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}
     assert check_invariants(study, deep=True) == []
+    assert {path: path.read_bytes() for path in study.rglob("*") if path.is_file()} == before
 
 
 def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:
     with open_as_driver(scripted_study.space(root), Observer()) as study:
         worker = scripted_study.Worker(study)
         for _ in range(3):
-            job = study.scheduler.next()
-            assert job is not None
+            job = some(study.scheduler.next())
             study.scheduler.finish(job, scripted_study.outcome(study, job, worker))
         assert study.scheduler.next() is not None
         assert check_invariants(study.folder) == []
@@ -57,12 +59,6 @@ def test_a_study_that_is_being_run_is_no_broken_one(root: Path) -> None:
 def test_a_copy_without_artifacts_can_be_checked(study: Path) -> None:
     study.rename(study.parent.parent / "study")
     assert check_invariants(study.parent.parent / "study", deep=True) == []
-
-
-def test_checking_changes_nothing(study: Path) -> None:
-    before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}
-    check_invariants(study, deep=True)
-    assert {path: path.read_bytes() for path in study.rglob("*") if path.is_file()} == before
 
 
 def test_a_study_that_nobody_holds_any_more_is_not_live(study: Path) -> None:
