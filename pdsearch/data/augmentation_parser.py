@@ -153,7 +153,7 @@ def _text(name: str, entry: object) -> str:
     return f"{name}({getattr(entry, field.name):g})"
 
 
-def _field(entry: Any) -> "dataclasses.Field[Any] | None":
+def _field(entry: object) -> "dataclasses.Field[Any] | None":
     """Return the field that the number in brackets sets: the first declared with `pdsearch.registry.parameter`."""
     fields = dataclasses.fields(entry) if dataclasses.is_dataclass(entry) else ()
     return next((field for field in fields if "help" in field.metadata), None)

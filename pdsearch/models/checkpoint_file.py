@@ -5,7 +5,6 @@ import pickle
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -25,13 +24,13 @@ DEEPEST = 3
 class _Shell:
     """Stands in for an object beside the weights, such as the arguments of a script; it keeps and does nothing."""
 
-    def __new__(cls, *_args: Any, **_named: Any) -> "_Shell":
+    def __new__(cls, *_args: object, **_named: object) -> "_Shell":
         return super().__new__(cls)
 
-    def __setstate__(self, _state: Any) -> None:
+    def __setstate__(self, _state: object) -> None:
         pass
 
-    def __setitem__(self, _key: Any, _value: Any) -> None:
+    def __setitem__(self, _key: object, _value: object) -> None:
         pass
 
     def __hash__(self) -> int:
@@ -97,7 +96,7 @@ def read_state_dicts(path: str | Path) -> StateDicts:
     where = str(path)
     try:
         check_regular(path)
-        content: Any = load_file(path) if _is_safetensors(path) else _load(path)
+        content: object = load_file(path) if _is_safetensors(path) else _load(path)
     except pickle.UnpicklingError as error:
         raise _refused(error, where) from error
     except UnfitFileError as error:
@@ -135,7 +134,7 @@ def _is_safetensors(path: str | Path) -> bool:
     return named or begin[8:9] == b"{"
 
 
-def _load(path: str | Path) -> Any:
+def _load(path: str | Path) -> object:
     # An open file: torch.load reads one that is called .safetensors by another library.
     with torch.serialization.safe_globals([(_Shell, name) for name in BESIDE]), open_regular(path) as file:
         return torch.load(file, map_location="cpu", weights_only=True)
@@ -152,7 +151,7 @@ def _refused(error: Exception, where: str) -> ConfigError:
     )
 
 
-def _state_dicts(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _state_dicts(content: object, keys: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Tensor]]]:
     if not isinstance(content, Mapping) or len(keys) > DEEPEST:
         return
     weights = {

@@ -1,10 +1,9 @@
 """Features of a network: those it shows, or the outputs of layers that are named, as maps (B, C, H, W)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from math import isqrt
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,11 +86,11 @@ def map_layers(model: nn.Module, images: Tensor) -> dict[str, tuple[tuple[int, .
 
 
 @contextmanager
-def outputs_of(layers: dict[str, nn.Module]) -> Iterator[dict[str, Any]]:
+def outputs_of(layers: dict[str, nn.Module]) -> Iterator[dict[str, object]]:
     """Collect the outputs of layers by name, in the order in which they are computed, while the block runs."""
-    seen: dict[str, Any] = {}
+    seen: dict[str, object] = {}
 
-    def listen(name: str) -> Any:
+    def listen(name: str) -> Callable[..., None]:
         return lambda _module, _inputs, output: seen.__setitem__(name, output)
 
     handles = [module.register_forward_hook(listen(name)) for name, module in layers.items()]
@@ -102,7 +101,7 @@ def outputs_of(layers: dict[str, nn.Module]) -> Iterator[dict[str, Any]]:
             handle.remove()
 
 
-def as_map(output: Any, images: Tensor) -> Tensor | None:
+def as_map(output: object, images: Tensor) -> Tensor | None:
     """Return a layer's output as a map (B, C, H, W); None if it is none.
 
     Tokens (B, N, C) become the square of the last of them, without class tokens before it. Maps whose channels are
@@ -120,7 +119,7 @@ def as_map(output: Any, images: Tensor) -> Tensor | None:
     return output.permute(0, 3, 1, 2) if channels_last else output
 
 
-def _map(seen: dict[str, Any], name: str, images: Tensor) -> Tensor:
+def _map(seen: dict[str, object], name: str, images: Tensor) -> Tensor:
     if name not in seen:
         raise ConfigError(
             f"the layer {name} computes nothing", hint="name another: it is not called as a module"

@@ -1,7 +1,6 @@
 """Networks that others publish, torchvision's and timm's: features read by forward hooks, weights under their names."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +44,7 @@ class PublishedNetwork(Network):
         """Return logits, (B, classes), and the features of the same pass."""
         taken: list[Tensor] = []
 
-        def take(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        def take(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             taken.append(inputs[0])
 
         handle = self.trunk.get_submodule(self._head).register_forward_pre_hook(take)
@@ -59,7 +58,7 @@ class PublishedNetwork(Network):
         found = {f"stage{n}": maps for n, maps in enumerate(self.stages(seen, images).values(), start=1)}
         return logits, found | {"pooled": pool(pooled) if pooled.dim() == 4 else pooled}
 
-    def stages(self, seen: Mapping[str, Any], images: Tensor) -> dict[str, Tensor]:
+    def stages(self, seen: Mapping[str, object], images: Tensor) -> dict[str, Tensor]:
         """Return the last map at each resolution, of the outputs of `layers`, by the layer's name."""
         by_size: dict[tuple[int, ...], tuple[str, Tensor]] = {}
         for name, output in seen.items():

@@ -217,7 +217,7 @@ def build_arguments(builder: Builder, num_classes: int, shape: tuple[int, ...]) 
     return {"num_classes": num_classes, **{name: offered[name] for name in offered if name in declared}}
 
 
-def _settle(model: Any, image: torch.Tensor) -> None:
+def _settle(model: object, image: torch.Tensor) -> None:
     """Initialise lazy layers now, from the seed, instead of at the first images."""
     if isinstance(model, nn.Module) and _lazy(model):
         training = model.training
@@ -235,7 +235,7 @@ def _lazy(model: nn.Module) -> list[str]:
 
 
 @contextmanager
-def _told(name: str, given: Mapping[str, Any]) -> Iterator[None]:
+def _told(name: str, given: Mapping[str, object]) -> Iterator[None]:
     """Turn any error of a builder into one message that names the model and its options."""
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.registry import RawData
+from pdsearch.data.registry import Images, RawData
 from pdsearch.errors import DataError
 from pdsearch.input_spec import InputSpec
 
@@ -124,11 +124,11 @@ def checked(raw: RawData, where: str) -> RawData:
     return raw
 
 
-def _inputs(images: Any) -> InputSpec:
+def _inputs(images: Images) -> InputSpec:
     return InputSpec(tuple(images.shape[1:]), np.dtype(getattr(images, "dtype", np.uint8)).name)
 
 
-def _wrong(images: Any, labels: Any, classes: int) -> str | None:
+def _wrong(images: Images, labels: NDArray[np.int64], classes: int) -> str | None:
     shape = tuple(images.shape)
     if len(shape) < 2 or 0 in shape:
         return f"inputs of shape {shape}"

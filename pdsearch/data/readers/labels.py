@@ -113,7 +113,7 @@ class LabelColumn:
         self._refuse(pc.or_(pc.greater_equal(column, LARGEST), pc.less(column, -LARGEST)), too_large)
         return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
 
-    def _refuse(self, wrong: Any, what: Any) -> None:
+    def _refuse(self, wrong: Any, what: Callable[[int], str]) -> None:
         row = pc.index(wrong, True).as_py()
         if row >= 0:
             raise DataError(what(row), where=self.place(row), hint=f"write the set again, or {OTHER_COLUMN}")

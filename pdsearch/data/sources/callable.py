@@ -141,13 +141,13 @@ class _Lazy:
         return getattr(self.images, attribute)
 
 
-def _check_unmasked(found: Any) -> None:
+def _check_unmasked(found: object) -> None:
     """Refuse an array with masked values, whose mask nothing here keeps."""
     if np.ma.is_masked(found):
         raise ValueError("values are masked: fill them (array.filled(0)), or leave these inputs out")
 
 
-def _labels(found: Any) -> NDArray[Any]:
+def _labels(found: object) -> NDArray[Any]:
     _check_unmasked(found)
     labels = np.atleast_1d(np.asarray(found))
     return labels.astype(np.int64) if labels.dtype.kind in "iu" or not labels.size else labels

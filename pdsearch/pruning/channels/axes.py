@@ -9,6 +9,7 @@ import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -25,7 +26,7 @@ REDUCTIONS = frozenset(
 """Operations that reduce axes, and may do so over the positions that are left."""
 
 
-def name_of(func: Any) -> str:
+def name_of(func: OpOverload) -> str:
     """Return the name of an operation of torch's, whichever its overload, in place or not."""
     name: str = func._schema.name
     return name.removeprefix("aten::").rstrip("_")

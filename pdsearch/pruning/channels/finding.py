@@ -26,7 +26,7 @@ TOLERANCE = 1e-6
 FEW_FLOPS = 2_000_000_000
 """So many take no longer than a pass of shapes alone, for which torch imports its compiler, 1.5 s in every fork."""
 
-_found: dict[Any, Channels] = {}
+_found: dict[object, Channels] = {}
 _FOUND_AT_ONCE = 16
 
 
@@ -60,7 +60,7 @@ def find_channels(model: nn.Module, image: Tensor, exclude: tuple[str, ...] = ()
     return _found[known]
 
 
-def _described(model: nn.Module) -> tuple[Any, ...]:
+def _described(model: nn.Module) -> tuple[object, ...]:
     """Return what decides how a network computes, but for its values: classes, plain attributes and shapes."""
     modules = [
         (name, type(module), *((key, _plain(value)) for key, value in vars(module).items()))
@@ -72,7 +72,7 @@ def _described(model: nn.Module) -> tuple[Any, ...]:
     return (*modules, *shapes)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return what tells two attributes of modules apart: a function itself, what is written alike, or the kind."""
     if isinstance(value, FunctionType | type):
         return value

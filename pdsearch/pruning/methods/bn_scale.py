@@ -1,6 +1,6 @@
 """Channels by the absolute scale of their batch normalisation (network slimming)."""
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -49,7 +49,7 @@ def _scales(twin: nn.Module, image: Tensor) -> dict[str, Tensor]:
     made: dict[int, tuple[str, Tensor]] = {}
     found: dict[str, Tensor] = {}
 
-    def note(name: str) -> Any:
+    def note(name: str) -> Callable[..., None]:
         # Keep the tensor alive: its id is unique only during its lifetime.
         return lambda _module, _inputs, output: made.update({id(output): (name, output)})
 
