@@ -33,7 +33,7 @@ def implied_widths(model: nn.Module, image: Tensor, mask: Mapping[str, Tensor]) 
     Raises:
         ConfigError: Channels of the network cannot be removed, or it has none that can.
     """
-    with every_weight(not mask.keys() <= prunable(model).keys()):
+    with every_weight():  # Those of attention and recurrent layers too, that the method left as they are.
         ties, weights = find_channels(model, image).ties, prunable(model)
     remaining = {name: int(mask[name].sum()) if name in mask else w.numel() for name, w in weights.items()}
     widths = zip(ties, solve(_growth(ties, weights), remaining), strict=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError
 from pdsearch.models import build
@@ -84,6 +84,28 @@ def test_widths_lie_within_the_layers_and_do_not_shrink_where_more_remains(
 def test_a_mask_that_removes_nothing_implies_the_whole_network() -> None:
     model = chain()
     assert implied_widths(model, IMAGE, Mask.full(prunable(model))) == implied_widths(model, IMAGE, {}) == {}
+
+
+class Rows(nn.Module):
+    """Reads an image row by row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.last = nn.GRU(96, 24, batch_first=True), nn.Linear(24, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        answers: Tensor = self.last(self.rows(images.transpose(1, 2).flatten(2))[0][:, -1])
+        return answers
+
+
+def test_matrices_that_a_mask_leaves_out_remain() -> None:
+    model = Rows()
+    mask = left(model, [0.2])
+    assert [*mask] == ["last.weight"]
+    small = copy.deepcopy(model)
+    narrow(small, IMAGE, implied_widths(model, IMAGE, mask))
+    remaining = sum(weight.numel() for weight in model.parameters()) - mask.total + mask.remaining
+    assert sum(weight.numel() for weight in small.parameters()) == pytest.approx(remaining, rel=0.05)
 
 
 def test_outputs_vary_as_in_the_whole_network() -> None:
