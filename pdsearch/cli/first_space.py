@@ -114,7 +114,7 @@ def _section(name: str) -> DataSpec:
         if known and path.is_dir():
             return DataSpec(known[0], root=name)
         if path.suffix == ".parquet" or any(item.suffix == ".parquet" for item in inside):
-            return DataSpec("parquet", root=name)
+            return DataSpec("parquet", root=name if path.is_dir() else str(Path(name).parent))
         if path.is_file():
             raise ConfigError(
                 "a file that no source reads", where=name, hint="name a folder or a .parquet file"

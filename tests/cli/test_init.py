@@ -1,19 +1,24 @@
 """`pdsearch init` writes two valid files for what it finds, asks only a terminal, and replaces nothing unasked."""
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from PIL import Image
 
+from pdsearch.cli.first_space import inspect_data
 from pdsearch.cli.main import main
 from pdsearch.config import Space, load
 from pdsearch.search.planning import calibrate
 
 FAST, SLOW = 20_000.0, 35.0
+FUNCTION = "tests.data.sources.test_callable:plain"
 
 
 @pytest.fixture
@@ -91,6 +96,7 @@ def there(images: Path) -> None:
         (there, ("--data", "my photos"), "my-photos.yaml: is there already; nothing was written"),
         (None, (), "--data: what is the data (a folder"),
         (None, ("--data", "my fotos"), "no such folder, file or data set"),
+        (None, ("--data", "my photos/apple/0.png"), "a file that no source reads"),
         (None, ("--data", "my photos", "--teacher", "resnet21"), "unknown model 'resnet21'"),
         (None, ("--data", "my photos", "--device", "tpu"), "known: cpu, gpu"),
     ],
@@ -134,3 +140,48 @@ def test_a_terminal_is_asked_and_asked_again(
     assert "unknown model 'resnet21'" in said
     assert "'soon' is no number of hours" in said
     assert dict(load("my-photos.yaml").fixed)["teacher.model"] == "convnet_l"
+
+
+def parquet(folder: Path) -> str:
+    """Two classes of 8x8 images, without test images of their own."""
+    stored = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stored, "PNG")
+    rows = {"image": [stored.getvalue()] * 20, "label": [0, 1] * 10}
+    pq.write_table(pa.table(rows), folder / "train.parquet")
+    return "train.parquet"
+
+
+def downloaded(folder: Path) -> str:
+    (folder / "here" / "cifar-10-batches-bin").mkdir(parents=True)
+    return "here"
+
+
+def squares(folder: Path) -> str:
+    for kind in "ab":
+        (folder / "squares" / kind).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (32, 32), (number, 0, 0)).save(folder / "squares" / kind / f"{number}.png")
+    return "squares"
+
+
+@pytest.mark.parametrize(
+    ("made", "source", "options", "has_test"),
+    [
+        (parquet, "parquet", {}, False),
+        (downloaded, "cifar10", {}, True),
+        (squares, "image_folder", {}, False),
+        (lambda _: FUNCTION, "callable", {"function": FUNCTION}, True),
+        (lambda _: "svhn", "svhn", {}, True),
+    ],
+)
+def test_each_kind_of_data_is_recognised(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made: Callable[[Path], str],
+    source: str,
+    options: dict[str, str],
+    has_test: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = inspect_data(made(tmp_path), None, gpu=False)
+    assert (found.data.source, dict(found.data.options), found.has_test) == (source, options, has_test)
