@@ -111,13 +111,17 @@ def test_events_are_told_in_order_and_the_outcome_ends_the_job_once() -> None:
     assert work.outcomes == {"job-0": END}
 
 
-def test_a_job_the_scheduler_stops_is_stopped() -> None:
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_job_the_scheduler_stops_is_stopped_also_if_its_worker_dies_then(is_lost: bool) -> None:
     work = given(1, stops=lambda _job, event: event == REPORT)
     found = searcher(work)
     warm(found, "a")
     found.suggest("t")
     assert result(found, "t", REPORT) == "STOP"
-    found.on_trial_complete("t", as_result([REPORT]))
+    if is_lost:
+        lose(found, "t")
+    else:
+        found.on_trial_complete("t", as_result([REPORT]))
     assert work.outcomes == {"job-0": Outcome("stopped")}
     assert work.told == {"job-0": [REPORT]}
 
@@ -143,6 +147,19 @@ def test_a_job_that_loses_each_worker_failed_and_says_what_ray_said_last() -> No
     reason = "it lost 4 workers in a row, without a step ahead: v was killed"
     assert work.outcomes == {"job-0": Outcome("failed", reason)}
     assert started(found, "w") == "job-1"
+
+
+def test_a_job_whose_trial_ends_with_an_error_of_which_only_the_searcher_hears_goes_to_another_worker() -> (
+    None
+):
+    said: list[str] = []
+    found = searcher(given(1))
+    found.say = said.append
+    warm(found, "a")
+    assert started(found, "s") == "job-0"
+    found.on_trial_complete("s", None, error=True)
+    assert said == ["job-0 lost its worker; it goes on from its checkpoint in another: Ray gave no reason"]
+    assert started(found, "t") == "job-0"
 
 
 def test_a_step_ahead_forgives_the_losses_before_it() -> None:
@@ -262,6 +279,14 @@ def test_without_any_node_one_worker_is_waited_for_and_its_node_is_used() -> Non
     found.slots.fit = 1
     assert result(found, "a") == "STOP"
     assert found.suggest("c")["job"] is not None
+
+
+def test_what_the_slots_have_to_say_is_said() -> None:
+    said: list[str] = []
+    found = searcher(given(1))
+    found.say, found.slots.news = said.append, lambda: "the cluster has room for 2 trials at once"
+    found.suggest("a")
+    assert said == ["the cluster has room for 2 trials at once"]
 
 
 def test_more_nodes_are_asked_for_only_while_there_is_more_to_do() -> None:
