@@ -6,6 +6,12 @@ import pytest
 from pdsearch.cli.main import main
 from tests.cli.conftest import SPACE
 
+FRONT = [
+    "objectives=[{metric: student.val_accuracy, goal: maximize}, {metric: student.params, goal: minimize}]",
+    "search.stop=off",
+]
+ONE = ["space={}", "data.val_fraction=0", "search={}", "constraints=[]", "prune.method=none"]
+
 
 def test_a_plan_says_what_would_be_searched(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(file)]) == 0
@@ -55,3 +61,28 @@ def test_what_only_the_data_show_is_said_with_its_line(
     file.write_text(SPACE.replace("{source: digits}", "{source: digits, test_fraction: 0.2}"))
     assert main(["check", str(file), "--data"]) == 2
     assert f"{file}:2:24 key data.test_fraction: the set has test images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["confirm=off"], "objective: maximize student.val_accuracy"),
+        (["confirm.front=0", *FRONT], "confirms 2 teachers with 3 fresh seeds each"),
+        (["confirm.front=4", *FRONT], "confirms members of the front as well: 4"),
+        (FRONT, "confirms members of the front as well: up to 2, which make up most of it"),
+        ([*ONE, "confirm=off"], "the one configuration is trained once and tested"),
+        (
+            [*ONE, "confirm={seeds: 3, teacher_seeds: 2}"],
+            "trained with 3 seeds, 2 teachers each, and tested, with baselines",
+        ),
+    ],
+)
+def test_each_decision_is_a_line(
+    file: Path, capsys: pytest.CaptureFixture[str], changes: list[str], said: str
+) -> None:
+    assert main(["check", str(file), *(word for change in changes for word in ("--set", change))]) == 0
+    text = capsys.readouterr().out
+    assert said in text
+    assert ("confirms" in text) == said.startswith("confirms")
+    assert ("members of the front" in text) == ("members of the front" in said)
+    assert ("searched\tvalues" in text) != (ONE[0] in changes)
