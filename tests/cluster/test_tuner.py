@@ -1,7 +1,6 @@
 """What Tune is asked for, and how its end and its errors become those of a run."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ def fitted(
             if error is not None:
                 raise error
 
-    monkeypatch.setattr(runner, "tune", SimpleNamespace(**{**vars(runner.tune), "Tuner": Tuner}))
+    monkeypatch.setattr("ray.tune.Tuner", Tuner)
     session = Session(folder, Slots(1))
     runner.run(work, session, resources=resources, artifacts=folder, progress=folder, folder=folder)
     return asked[0]

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from pdsearch.errors import StorageError, StorageFullError
+from pdsearch.io import place
 from pdsearch.io.record_files import MOST_BYTES, read_asked, read_finished, read_retries, write_once
 from pdsearch.objectives import Objective
 from pdsearch.protocol import TeacherFacts, Use
 from pdsearch.records.codec import DecodeError
 from pdsearch.records.study_record import SearchedParameter, StudySpace, check_fits
 from pdsearch.records.trial_record import FORMAT, record_to_json
+from pdsearch.search.records import Records
 from pdsearch.specs import Json
 from tests.records.trial_records import SPEC, asked, finished, reports
+from tests.s3_server import S3Server
 
 RECORD: dict[str, Json] = {"format": 1, "id": "search-00001", "values": {"student.val_accuracy": 0.5}}
 
@@ -53,6 +56,14 @@ def test_the_same_again_is_fine_and_another_is_refused(
         write_once(path, {**RECORD, "id": "other"})
     assert json.loads(path.read_bytes()) == RECORD
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_in_an_object_store_too_another_is_refused(s3: S3Server, bucket: str) -> None:
+    path = place(s3.url(f"{bucket}/study")) / "a.json"
+    write_once(path, RECORD)
+    write_once(path, dict(reversed(RECORD.items())))
+    with pytest.raises(StorageError, match="never change"):
+        write_once(path, {**RECORD, "id": "other"})
 
 
 def _refuse(_: object, __: object) -> None:
@@ -165,6 +176,18 @@ def test_a_record_of_format_1_is_read_and_a_newer_one_told_apart(tmp_path: Path)
     path.write_text(json.dumps({**value, "format": FORMAT + 1}))
     (broken,) = read_finished(tmp_path).broken
     assert (broken.newer, "newer pdsearch" in broken.reason) == (True, True)
+    with pytest.raises(StorageError, match="newer pdsearch"):
+        Records(tmp_path).mend(print)
+    assert path.exists()
+
+
+def test_a_damaged_request_to_try_again_is_made_anew(tmp_path: Path) -> None:
+    write_once(tmp_path / "search-00000.finished.json", record_to_json(finished(state="failed")))
+    (tmp_path / "search-00000.retry.json").write_bytes(b"{")
+    assert Records(tmp_path).retry("search-00000")
+    found = Records(tmp_path)
+    assert (found.retries, found.broken) == ({"search-00000"}, ())
+    assert not found.retry("search-00000")
 
 
 @pytest.mark.parametrize(
