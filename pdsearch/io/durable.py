@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -151,6 +152,30 @@ def _refuse_irregular(path: str | os.PathLike[str], mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")
         raise UnfitFileError(f"is {kind}, not a file", where=os.fspath(path), hint="move it away")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that the user named: whole, replacing what was there, or not at all.
+
+    A link is followed, and a device or a pipe, such as /dev/stdout, is written to.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    with storage_errors(path):
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        target = path.resolve()
+        draft = target.with_name(f".{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(target)
+        except OSError as error:
+            error.filename = os.fspath(path)  # Nobody named the draft.
+            raise
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def write_new(path: Path, content: bytes) -> None:

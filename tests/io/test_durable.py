@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.errors import DataError, StorageError, StorageFullError
-from pdsearch.io.durable import storage_errors, sync_folder, write_new
+from pdsearch.io.durable import storage_errors, sync_folder, write_new, write_whole
 
 
 def _refused(number: int, filename: str | None = None) -> StorageError:
@@ -73,3 +73,28 @@ def test_only_mounts_that_cannot_sync_a_folder_are_excused(
         return
     with pytest.raises(OSError, match=os.strerror(number)):
         sync_folder(tmp_path)
+
+
+def test_a_file_of_the_user_s_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    link.symlink_to(real)
+    write_whole(link, "before")
+    assert (link.is_symlink(), real.read_text()) == (True, "before")
+
+    def half(path: Path, text: str, **_: object) -> None:
+        path.write_bytes(text[:3].encode())
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", half)
+        with pytest.raises(StorageFullError):
+            write_whole(link, "after it")
+    assert real.read_text() == "before"
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
+    reading, writing = os.pipe()
+    write_whole(Path(f"/proc/self/fd/{writing}"), "as /dev/stdout")
+    assert os.read(reading, 20) == b"as /dev/stdout"
+    os.close(reading)
+    os.close(writing)

@@ -9,7 +9,7 @@ import typer
 from pdsearch.cli.console import print_note
 from pdsearch.cli.verbs.run import run
 from pdsearch.errors import ConfigError
-from pdsearch.io.durable import storage_errors
+from pdsearch.io.durable import storage_errors, write_whole
 
 NAME = "digits.yaml"
 
@@ -24,7 +24,7 @@ def demo(
     path, text = Path(NAME), (files("pdsearch.cli") / NAME).read_text(encoding="utf-8")
     with storage_errors(path):
         if not path.exists():
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text)
             print_note(f"wrote {NAME}: a space file to read, change and run again")
         elif path.read_text(encoding="utf-8", errors="replace") != text:
             hint = f"pdsearch run {NAME} runs it; or start the demo in another folder"

@@ -15,7 +15,7 @@ import yaml
 from pdsearch.cli.console import about, print_error, print_lines, print_note
 from pdsearch.cli.first_space import BUDGETS, SMOKE, Budget, Found, inspect_data, starting_networks, written
 from pdsearch.errors import ConfigError, PdsearchError
-from pdsearch.io.durable import from_home, storage_errors
+from pdsearch.io.durable import from_home, write_whole
 
 if TYPE_CHECKING:
     from pdsearch.config import Space
@@ -229,10 +229,7 @@ class _Draft:
         cost = f"About {about(seconds)} on this machine if no trial is stopped early."
         text = self._text(path.stem, budget, [f"Written by pdsearch init: {what}", cost])
         self._space(text)
-        with storage_errors(path):
-            draft = path.with_name(f".{path.name}.tmp")
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
+        write_whole(path, text)
         return seconds
 
     def _text(self, study: str, budget: Budget, head: list[str]) -> str:

@@ -9,7 +9,7 @@ import typer
 from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note_left_out, print_lines, print_table
 from pdsearch.errors import ConfigError
-from pdsearch.io.durable import storage_errors
+from pdsearch.io.durable import write_whole
 
 if TYPE_CHECKING:
     from pdsearch.analysis.pareto import Front
@@ -95,8 +95,7 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         print(text, end="")
         return
-    with storage_errors(out):
-        out.write_text(text, encoding="utf-8")
+    write_whole(out, text)
 
 
 def _print(table: "Table", *, repeat: int = 0, whole: bool = True) -> None:

@@ -9,7 +9,7 @@ import typer
 from pdsearch.cli.arguments import StudyFolder
 from pdsearch.cli.console import note_left_out, print_lines, print_note
 from pdsearch.errors import ConfigError
-from pdsearch.io.durable import storage_errors
+from pdsearch.io.durable import write_whole
 
 if TYPE_CHECKING:
     from pdsearch.analysis.report import Page
@@ -76,10 +76,4 @@ def _write(page: "Page", target: Path, form: ReportForm, drawings: Path, figures
     drawn = write_figures(page, drawings, figures) if figures else {}
     shown = {name: f"{drawings.name}/{file}" for name, file in drawn.items()}
     text = as_html(page) if form is ReportForm.HTML else report_as_markdown(page, shown)
-    draft = target.with_name(f".{target.name}.tmp")
-    with storage_errors(target):
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+    write_whole(target, text)

@@ -17,7 +17,7 @@ from pdsearch.cli.console import duration_text, print_lines, print_note, stdout
 from pdsearch.cli.progress import PHASES
 from pdsearch.errors import ConfigError
 from pdsearch.io import Place, place, resolved
-from pdsearch.io.durable import storage_errors
+from pdsearch.io.durable import write_whole
 from pdsearch.io.studies import begun, description, studies
 from pdsearch.records.trial_record import AskedRecord, TrialRecord, record_to_json
 
@@ -219,6 +219,5 @@ def _write_config(folder: Place, record: AskedRecord | TrialRecord, target: Path
     if target.exists():
         raise ConfigError("is there already", where=str(target), hint="name another file")
     text, _ = config_of(record, str(resolved(folder).parent), description(folder))
-    with storage_errors(target):
-        target.write_text(text, encoding="utf-8")
+    write_whole(target, text)
     print_note(f"wrote {target}")
