@@ -6,23 +6,3 @@ from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.object_lease import AnyLease, ObjectLease, check_lease_held, hold, lease_at
 from pdsearch.artifacts.object_store import ArtifactStore, ObjectStore, open_store
 from pdsearch.artifacts.owner import draft_name, is_dead, is_orphan
-
-__all__ = [
-    "AnyLease",
-    "ArtifactStore",
-    "Entry",
-    "Holding",
-    "Lease",
-    "ObjectLease",
-    "ObjectStore",
-    "Store",
-    "building",
-    "check_lease_held",
-    "draft_name",
-    "hold",
-    "is_dead",
-    "is_orphan",
-    "lease_at",
-    "open_store",
-    "stage_key",
-]

@@ -6,20 +6,3 @@ from pdsearch.config.sections import Confirm, Resources
 from pdsearch.config.serialize import diff, extension
 from pdsearch.config.space import Halving, Parameter, Search, Space, positioned
 from pdsearch.objectives import Constraint, Objective
-
-__all__ = [
-    "Confirm",
-    "Constraint",
-    "Halving",
-    "Objective",
-    "Parameter",
-    "Resources",
-    "Search",
-    "Space",
-    "diff",
-    "extension",
-    "json_schema",
-    "load",
-    "parse",
-    "positioned",
-]

@@ -4,5 +4,3 @@ The registries are `pdsearch.data.registry.sources` and `.augmentations`: here t
 """
 
 from pdsearch.data.registry import Augmentation, Images, Mixing, RawData, Source
-
-__all__ = ["Augmentation", "Images", "Mixing", "RawData", "Source"]

@@ -2,12 +2,3 @@
 
 from pdsearch.distillation.compared_outputs import wanted
 from pdsearch.distillation.registry import DistillationLoss, FeatureShapes, Outputs, distillation_loss, teach
-
-__all__ = [
-    "DistillationLoss",
-    "FeatureShapes",
-    "Outputs",
-    "distillation_loss",
-    "teach",
-    "wanted",
-]

@@ -16,28 +16,3 @@ from pdsearch.io.files import (
 )
 from pdsearch.io.place import Place, Remote, cache_folder, is_url, local_folder, place, resolved
 from pdsearch.io.refusals import StorageAwayError, StorageDeniedError, reporting_to
-
-__all__ = [
-    "Place",
-    "Remote",
-    "StorageAwayError",
-    "StorageDeniedError",
-    "UnfitFileError",
-    "cache_folder",
-    "check_usable",
-    "check_writable",
-    "entry_names",
-    "exists",
-    "is_url",
-    "local_folder",
-    "place",
-    "read",
-    "read_all",
-    "remove",
-    "remove_tree",
-    "rename",
-    "replace",
-    "reporting_to",
-    "resolved",
-    "subfolders",
-]

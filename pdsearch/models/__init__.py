@@ -19,37 +19,3 @@ from pdsearch.models.state_tensors import (
 )
 from pdsearch.models.weights import fit_weights, load_checkpoint
 from pdsearch.models.width_solver import plan_from_masks, takes_widths
-
-__all__ = [
-    "Builder",
-    "Network",
-    "build",
-    "build_on_meta",
-    "constants_of",
-    "copied",
-    "copied_whole",
-    "count_flops",
-    "count_params",
-    "drawing",
-    "evaluating",
-    "file_hash",
-    "fit_weights",
-    "folded",
-    "has_depthwise",
-    "lasting",
-    "latency",
-    "load_checkpoint",
-    "load_constants",
-    "load_tensors",
-    "models",
-    "names_and_verb",
-    "nbytes",
-    "not_finite",
-    "plan_from_masks",
-    "state_of",
-    "state_tensors",
-    "takes_widths",
-    "was_not_finite",
-    "with_plain_weights",
-    "without_weights",
-]

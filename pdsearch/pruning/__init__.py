@@ -9,23 +9,3 @@ from pdsearch.pruning.prunable import prunable
 from pdsearch.pruning.registry import Batches, PruningMethod, check_spec, pruning_method, targets
 from pdsearch.pruning.select import select
 from pdsearch.pruning.single_round import prune_once
-
-__all__ = [
-    "Batches",
-    "Channels",
-    "Mask",
-    "PruningMethod",
-    "check_spec",
-    "find_channels",
-    "implied_widths",
-    "kept_channels",
-    "kept_part",
-    "narrow",
-    "prunable",
-    "prune_once",
-    "pruning_method",
-    "rebuild",
-    "select",
-    "shrink",
-    "targets",
-]

@@ -3,15 +3,3 @@
 from pdsearch.analysis.figures.results import gains_figure, result_figures
 from pdsearch.analysis.figures.search import search_figures
 from pdsearch.analysis.figures.style import LIGHT, Figure, compiled, drawn, library, trial_points
-
-__all__ = [
-    "LIGHT",
-    "Figure",
-    "compiled",
-    "drawn",
-    "gains_figure",
-    "library",
-    "result_figures",
-    "search_figures",
-    "trial_points",
-]

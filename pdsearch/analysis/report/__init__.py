@@ -4,5 +4,3 @@ from pdsearch.analysis.report.comparison import compare
 from pdsearch.analysis.report.content import Page, build_report
 from pdsearch.analysis.report.html import as_html
 from pdsearch.analysis.report.markdown import report_as_markdown, write_figures
-
-__all__ = ["Page", "as_html", "build_report", "compare", "report_as_markdown", "write_figures"]
