@@ -1,6 +1,6 @@
 """The pruning stage: round by round, each round an artifact, so that trials share the rounds they have in common."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,7 +8,7 @@ from torch import Generator as Random
 from torch import Tensor, nn
 
 from pdsearch.data.dataset.dataset import Dataset
-from pdsearch.errors import ConfigError
+from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import (
     copied,
     count_params,
@@ -211,6 +211,7 @@ class Pruning:
             assert mask is not None
             about, zeros = self.mask_facts(mask)
             meta = yield from self._recovered(model, zeros, last, key)
+            _check_gone(model, zeros or {})
             return Made(network_tensors(model, zeros), {**meta, **about, "round": last})
 
         entry = yield from obtain(self.site, "prune", key, make)
@@ -289,6 +290,22 @@ class Pruning:
         teacher = self.spec.teacher
         options = without_weights(teacher.model, teacher.options)
         return with_plain_weights(untrained(teacher.model, options, self.data, teacher.seed, self.site))
+
+
+def _check_gone(model: nn.Module, mask: Mapping[str, Tensor]) -> None:
+    """Refuse a network that wrote into its removed weights, such as one that centres or fuses weights itself.
+
+    Raises:
+        TrialError: A weight that the mask lacks is not zero.
+    """
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    for name, keep in mask.items():
+        if bool(weights[name].detach().masked_select(~keep.to(weights[name].device)).any()):
+            what = f"what was removed of {name} came back: the network's own code writes that weight"
+            hint = (
+                f"leave it out, prune.exclude: [{name}], or let the network compute with a changed copy of it"
+            )
+            raise TrialError(what, where="teacher.model", hint=hint)
 
 
 def teacher(spec: TrialSpec, data: Dataset, site: WorkerContext) -> Generator[Progress, None, Teacher]:

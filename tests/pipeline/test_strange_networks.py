@@ -264,6 +264,15 @@ class Always(nn.Sequential):
 
 
 @derived
+class Balanced(Base):
+    # Centres its weights as it is trained.
+    def body(self, images):
+        if self.training:
+            self.b.weight.data -= self.b.weight.data.mean()
+        return super().body(images)
+
+
+@derived
 class Counting(Base):
     def __init__(self, *sizes):
         super().__init__(*sizes)
@@ -316,6 +325,7 @@ REFUSED = {
     "Soft": "answers 2 images with probabilities, not with logits",
     "Sparse": r"answers 2 images with torch\.sparse_coo, not with floating-point logits",
     **dict.fromkeys(("Centred", "Rows", "Always"), "answers an image otherwise beside another image"),
+    "Balanced": r"what was removed of b\.weight came back",
     "Counting": "answers otherwise when its weights are loaded again",
 }
 
