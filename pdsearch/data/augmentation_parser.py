@@ -4,7 +4,6 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
-from itertools import chain as flat
 from typing import Any
 
 from pdsearch.data.registry import AnyAugmentation, Augmentation, Mixing, augmentations
@@ -32,6 +31,11 @@ class Chain:
 
     changes: tuple[tuple[str, Augmentation], ...]
     mixing: tuple[str, Mixing] | None
+
+    @property
+    def entries(self) -> list[tuple[str, AnyAugmentation]]:
+        """All augmentations with their names, the mixing one last."""
+        return [*self.changes, *([self.mixing] if self.mixing else [])]
 
     @property
     def crops(self) -> bool:
@@ -96,10 +100,7 @@ def canonical(augment: str) -> str:
     Raises:
         ConfigError: As `chain`.
     """
-    found = chain(augment)
-    return SEPARATOR.join(
-        _text(name, entry) for name, entry in flat(found.changes, filter(None, [found.mixing]))
-    )
+    return SEPARATOR.join(_text(name, entry) for name, entry in chain(augment).entries)
 
 
 def check_applies(augment: str, inputs: InputSpec) -> None:
@@ -108,8 +109,7 @@ def check_applies(augment: str, inputs: InputSpec) -> None:
     Raises:
         ConfigError: One does not.
     """
-    found = chain(augment)
-    for name, entry in flat(found.changes, filter(None, [found.mixing])):
+    for name, entry in chain(augment).entries:
         if not inputs.fits(_applies_to(entry)):
             fitting = [n for n in augmentations.names() if inputs.fits(_applies_to(augmentations.get(n)))]
             what = f"{name} is for {APPLIES_TO[_applies_to(entry)]}, not for {inputs}"

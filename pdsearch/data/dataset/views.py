@@ -158,11 +158,8 @@ class Views:
     def _draws(self, epoch: int) -> list[Tensor]:
         """Return the draws of each augmentation, in their order, a row per image."""
         if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = (epoch, [self._draw(epoch, *named) for named in self._named()])
+            self._drawn = (epoch, [self._draw(epoch, *named) for named in self._chain.entries])
         return self._drawn[1]
-
-    def _named(self) -> list[tuple[str, AnyAugmentation]]:
-        return [*self._chain.changes, *([self._chain.mixing] if self._chain.mixing else [])]
 
     def _draw(self, epoch: int, name: str, augmentation: AnyAugmentation) -> Tensor:
         # Drawn on the CPU: the same views on every device. The seed of the first change omits its name, as before
@@ -188,9 +185,9 @@ def check_repeated(split: Split, *, mean: Tensor, std: Tensor, augment: str, cla
     Raises:
         ConfigError: They do.
     """
-    found = chain(augment)
-    entries = [*found.changes, *([found.mixing] if found.mixing else [])]
-    own = [name for name, entry in entries if not type(entry).__module__.startswith("pdsearch.")]
+    own = [
+        name for name, entry in chain(augment).entries if not type(entry).__module__.startswith("pdsearch.")
+    ]
     if not own:
         return
     first, again = (

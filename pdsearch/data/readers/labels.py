@@ -124,8 +124,7 @@ def _is_number(kind: object) -> bool:
 
 
 def _is_word(kind: object) -> bool:
-    text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return bool(text or pa.types.is_boolean(kind) or is_binary(kind))
+    return bool(is_text(kind) or pa.types.is_boolean(kind) or is_binary(kind))
 
 
 def _by_name(train: Sequence[LabelColumn], test: Sequence[LabelColumn]) -> Labels:
@@ -186,6 +185,11 @@ def _refuse_identifiers(train: Sequence[LabelColumn], classes: int) -> None:
 def _joined(parts: Iterable[Numbers]) -> Numbers:
     found = [*parts]
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def is_text(kind: object) -> bool:
+    """Return whether values of a type are strings."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def is_binary(kind: object) -> bool:

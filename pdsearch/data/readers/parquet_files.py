@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from pdsearch.data.options import cut_for_test, not_read, source_options
-from pdsearch.data.readers.labels import LabelColumn, Labels, is_binary, numbered
+from pdsearch.data.readers.labels import LabelColumn, Labels, is_binary, is_text, numbered
 from pdsearch.data.readers.parquet_rows import LAYOUT, column_of, is_list, opened
 from pdsearch.errors import ConfigError, DataError
 from pdsearch.io.durable import from_home
@@ -154,7 +154,7 @@ def input_columns(file: Path, spec: DataSpec) -> InputColumns:
         )
         return InputColumns(names, encoded=False)
     usual = [name for name in IMAGE_COLUMNS if schema.get_field_index(name) >= 0]
-    for name in sorted(usual, key=lambda name: _holds_paths(schema.field(name).type)):
+    for name in sorted(usual, key=lambda name: is_text(schema.field(name).type)):
         if _holds_images(schema.field(name).type):
             return InputColumns((name,), encoded=True)
     packed = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_images(field.type)]
@@ -187,11 +187,7 @@ def _known(schema: Any, name: object, fits: Callable[[Any], bool], option: str, 
 def _holds_images(kind: Any) -> bool:
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and is_binary(kind.field("bytes").type)
-    return is_binary(kind) or _holds_paths(kind)
-
-
-def _holds_paths(kind: object) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return is_binary(kind) or is_text(kind)
 
 
 def _holds_numbers(kind: Any) -> bool:
@@ -283,7 +279,6 @@ def other_label_columns(file: Path, label: str) -> list[str]:
 
 def _may_be_labels(field: Any) -> bool:
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    right = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    right = right or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    right = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or is_text(kind)
     name = field.name.lower()
     return bool(right) and name not in {*ABOUT_AN_IMAGE, *IMAGE_COLUMNS} and not name.endswith(ABOUT_ENDINGS)
