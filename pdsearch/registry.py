@@ -73,7 +73,10 @@ class Registry(Generic[T]):
     _discovered: bool = False
 
     def add(self, name: str) -> Callable[[T], T]:
-        """Register the decorated entry under a name.
+        """Register the decorated part: a builder of networks, a data source, an augmentation, a sampler.
+
+        Args:
+            name: Its name in space files.
 
         Raises:
             ValueError: The name is taken.
