@@ -156,8 +156,12 @@ def remove_tree(folder: Place) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+_USABLE_WITHIN_S = 10.0
+"""Many runs that begin at once are told now and then to slow down; what is wrong is told soon all the same."""
+
+
 def check_usable(root: Place) -> None:
-    """Write, read and remove an object, without retries; of a folder see `check_writable`.
+    """Write, read and remove an object, with retries of some seconds; of a folder see `check_writable`.
 
     Raises:
         ConfigError: The URL has an option that is not known.
@@ -165,7 +169,7 @@ def check_usable(root: Place) -> None:
     """
     if not isinstance(root, Remote):
         return
-    objects, probe = objects_at(root).hasty(), root / f".probe-{uuid.uuid4().hex}"
+    objects, probe = objects_at(root).hasty(_USABLE_WITHIN_S), root / f".probe-{uuid.uuid4().hex}"
     objects.put(probe.path, b"pdsearch")
     said = objects.get(probe.path)
     objects.delete(probe.path)

@@ -162,9 +162,9 @@ class Objects:
         """Copy an object within the storage."""
         self._try(path, lambda files, base: files.copy_file(f"{base}/{path}", f"{base}/{to}"))
 
-    def hasty(self) -> "Objects":
-        """Return the same objects without retries, for operations that are optional."""
-        other = Objects(self._root.bucket, self._root.query, patience_s=0)
+    def hasty(self, patience_s: float = 0) -> "Objects":
+        """Return the same objects with fewer retries or none: for operations that are optional, or must be quick."""
+        other = Objects(self._root.bucket, self._root.query, patience_s=patience_s)
         other._made = self._made
         return other
 

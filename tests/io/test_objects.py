@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,22 @@ def test_a_good_one_is_left_as_it_was(s3: S3Server, bucket: str, tmp_path: Path)
     check_usable(root)
     assert objects_at(root).below("", deep=True) == []
     check_usable(tmp_path / "nowhere")
+
+
+def test_a_storage_that_refuses_once_as_a_run_begins_is_asked_again(
+    s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where many runs begin at once, S3 tells some to slow down."""
+    answers, refusals = Objects._built, ["AWS Error SLOW_DOWN during PutObject operation", "curlCode: 52"]
+
+    def now_and_then(objects: Objects) -> tuple[Any, str]:
+        if refusals:
+            raise OSError(refusals.pop())
+        return answers(objects)
+
+    monkeypatch.setattr(Objects, "_built", now_and_then)
+    check_usable(place(s3.url(f"{bucket}/runs")))
+    assert not refusals
 
 
 def test_what_is_wrong_is_told_within_seconds(s3: S3Server, bucket: str) -> None:
