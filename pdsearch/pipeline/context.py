@@ -90,7 +90,7 @@ class Account:
         # Not for the job's own artifact, with which the job ends.
         if not use.hit and self._folder is not None and use.key != self._job:
             content = {"uses": [dataclasses.astuple(found) for found in self.uses], "epochs": self._settled}
-            replace(self._folder / FILE, json.dumps(content).encode(), hasty=True)
+            replace(self._folder / FILE, json.dumps(content).encode())
 
 
 def _parsed(content: bytes | None) -> tuple[list[Use], Counter[str]]:

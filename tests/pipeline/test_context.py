@@ -1,15 +1,20 @@
 """What a worker keeps between trials: cached data and networks, its accounts, the room for teachers' logits."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pdsearch.artifacts import Store
+from pdsearch.io import place, read
+from pdsearch.io.objects import Objects
 from pdsearch.pipeline import context
 from pdsearch.pipeline.context import FILE, Account, LogitsLimit, MemoryCache
 from pdsearch.protocol import Use
 from tests.pipeline.digits import site
+from tests.s3_server import S3Server
 
 
 def keep(kept: MemoryCache, name: str, size: int) -> list[str]:
@@ -102,6 +107,25 @@ def test_another_worker_finds_the_account_and_needs_it_not(tmp_path: Path, conte
     found = met(other, TEACHER)
     assert found == ([DATA, TEACHER] if content is None else [replace(TEACHER, hit=True)])
     assert other.epochs == ({"teacher": 3} if content is None else {})
+
+
+def test_an_account_on_an_object_storage_that_refuses_once_is_written(
+    s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer of "slow down" in a week ended the search."""
+    folder, answers, refusals = place(s3.url(f"{bucket}/progress")), Objects._built, ["SLOW_DOWN"]
+
+    def now_and_then(objects: Objects) -> tuple[Any, str]:
+        if refusals:
+            raise OSError(refusals.pop())
+        return answers(objects)
+
+    account = Account()
+    account.begin(STUDENT.key, folder)
+    monkeypatch.setattr(Objects, "_built", now_and_then)
+    build(account, TEACHER, "teacher", 3)
+    assert not refusals
+    assert json.loads(read(folder / FILE) or b"")["epochs"] == {"teacher": 3}
 
 
 def test_what_is_made_on_the_way_counts_once(tmp_path: Path) -> None:
