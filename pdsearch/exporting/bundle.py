@@ -57,12 +57,7 @@ class _Origin:
 
 @dataclass(frozen=True)
 class Exported:
-    """One exported folder.
-
-    Args:
-        folder: Its path.
-        command: Command that runs its configuration again on this machine, from the working directory of the export.
-    """
+    """One exported folder, and the command that runs its configuration again from the export's working directory."""
 
     folder: Path
     command: str

@@ -16,11 +16,11 @@ from pdsearch.exporting.student_file import Card
 from pdsearch.input_spec import InputSpec
 from pdsearch.io.durable import storage_errors
 from pdsearch.models import without_weights
+from pdsearch.pipeline.cache import TENSORS, tensors
 from pdsearch.pipeline.keys import data_key
 from pdsearch.pipeline.networks import MASK
 from pdsearch.records.codec import frozen
 
-_TENSORS = "tensors.safetensors"
 _BATCH = 64
 
 Answer = Callable[[Tensor], Tensor]
@@ -71,7 +71,7 @@ def accuracy_of(answer: Answer, row: Row, card: Card, store: ArtifactStore) -> d
         StorageError: An artifact is missing or broken.
     """
     known = {"val": row.val_accuracy, "test": row.test_accuracy}
-    path = _found(store, "data", data_key(row.record.spec.data), row.id).path(_TENSORS)
+    path = _found(store, "data", data_key(row.record.spec.data), row.id).path(TENSORS)
     shares: dict[str, float] = {}
     with storage_errors(path), safe_open(path, framework="pt") as file, torch.inference_mode():
         for part in (part for part, share in known.items() if share is not None):
@@ -90,7 +90,7 @@ def _card(
 ) -> Card:
     data = row.record.spec.data
     entry = _found(store, "data", data_key(data), row.id)
-    path = entry.path(_TENSORS)
+    path = entry.path(TENSORS)
     # The images may be gigabytes, so only their shape and statistics are read.
     with storage_errors(path), safe_open(path, framework="pt") as file:
         mean, std = (tuple(file.get_tensor(name).tolist()) for name in ("mean", "std"))
@@ -109,9 +109,8 @@ def _card(
 
 
 def _tensors(entry: Entry) -> dict[str, Tensor]:
-    path = entry.path(_TENSORS)
-    with storage_errors(path), safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in list(file.keys())}
+    with storage_errors(entry.path(TENSORS)):
+        return tensors(entry)
 
 
 def _found(store: ArtifactStore, stage: str, key: str, trial: str) -> Entry:

@@ -19,7 +19,7 @@ from pdsearch.specs import Json
 E = TypeVar("E")
 T = TypeVar("T")
 
-_TENSORS = "tensors.safetensors"
+TENSORS = "tensors.safetensors"
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ def drain(stage: Generator[Progress, None, T]) -> T:
 
 def tensors(entry: Entry) -> dict[str, Tensor]:
     """Return an artifact's tensors, memory-mapped, so that the processes of a node share one copy."""
-    return load_file(entry.path(_TENSORS))
+    return load_file(entry.path(TENSORS))
 
 
 def _write(folder: Path, made: Mapping[str, Tensor] | Callable[[Path], None]) -> None:
     if callable(made):
-        made(folder / _TENSORS)
+        made(folder / TENSORS)
     else:
-        save_file({name: _plain(tensor) for name, tensor in made.items()}, folder / _TENSORS)
+        save_file({name: _plain(tensor) for name, tensor in made.items()}, folder / TENSORS)
 
 
 def _plain(tensor: Tensor) -> Tensor:

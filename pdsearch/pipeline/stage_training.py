@@ -19,15 +19,7 @@ from pdsearch.training.fit import Objective, fit, towards
 
 
 class Fitting:
-    """One training of one network, for one artifact.
-
-    Args:
-        spec: The trial; its precision and seeds are used.
-        data: The images.
-        site: Where it runs.
-        stage: Stage under which epochs are counted.
-        key: Key of the artifact being built; names the checkpoint.
-    """
+    """One training of one network, counted under a stage, for the artifact of a key, which names its checkpoint."""
 
     def __init__(self, spec: TrialSpec, data: Dataset, site: WorkerContext, *, stage: str, key: str) -> None:
         self.spec, self.data, self.site, self.stage, self.key = spec, data, site, stage, key

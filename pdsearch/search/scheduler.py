@@ -108,16 +108,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Phases:
-    """All phases of a study.
-
-    Args:
-        derived: The jobs that are not sampled, and the space and the records they follow from.
-        search: Ledger of the search trials.
-        unpruned: Ledger of the unpruned teacher's own trials.
-        built: Whether a dense teacher exists already.
-        clock: Time that the study has run, earlier runs included.
-        say: Shows a message to the user.
-    """
+    """All phases of a study."""
 
     derived: DerivedJobs
     search: Ledger

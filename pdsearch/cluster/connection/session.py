@@ -88,13 +88,7 @@ def _set(values: Mapping[str, str | None]) -> None:
 
 
 class Session:
-    """A connected Ray.
-
-    Args:
-        folder: Of a local Ray's session, for temporary files; None on a cluster.
-        slots: How many trials fit.
-        address: Its host:port.
-    """
+    """A connected Ray; a local one has a folder for temporary files, None on a cluster."""
 
     def __init__(self, folder: Path | None, slots: Slots, address: str = "") -> None:
         self.folder, self.slots, self.address = folder, slots, address

@@ -26,13 +26,7 @@ LIKE, LEFT = "like", "left"
 
 
 class Outcomes:
-    """What each job of a study would report, drawn at random; the same job always reports the same.
-
-    Args:
-        space: What is searched.
-        records: What has finished of it.
-        draw: Number of the draw; another one gives other accuracies.
-    """
+    """What each job of a study would report, drawn at random: the same job always the same in one draw."""
 
     def __init__(self, space: Space, records: Iterable[TrialRecord], draw: int) -> None:
         self._space, self._draw = space, draw
