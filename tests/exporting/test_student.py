@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 
-from pdsearch.analysis.study_table import Row, read_study
+from pdsearch.analysis.study_table import read_study
 from pdsearch.artifacts import Store
 from pdsearch.data.dataset.views import centre_crop, normalise
 from pdsearch.data.registry import sources
@@ -173,27 +173,15 @@ def test_a_broken_file(tmp_path: Path, content: bytes) -> None:
         load_student(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "metadata", [None, {"format": "pdsearch student 1"}, {"format": "other", "student": "{}"}]
-)
-def test_weights_of_another_kind(folder: Path, metadata: dict[str, str] | None) -> None:
-    save_file(load_file(folder / STUDENT_FILE), folder / STUDENT_FILE, metadata=metadata)
+MISTYPED = [json.dumps({**CARD.as_json(), name: -1}) for name in ("options", "widths", "classes", "mean")]
+
+
+@pytest.mark.parametrize("format", ["pdsearch student 1", "other", None])
+@pytest.mark.parametrize("card", [None, "{}", *MISTYPED])
+def test_weights_of_another_kind(folder: Path, format: str | None, card: str | None) -> None:
+    about = {name: text for name, text in (("format", format), ("student", card)) if text is not None}
+    save_file(load_file(folder / STUDENT_FILE), folder / STUDENT_FILE, metadata=about or None)
     with pytest.raises(StorageError, match="not an exported student"):
-        load_student(folder)
-
-
-@pytest.mark.parametrize("name", ["options", "widths", "classes", "mean"])
-def test_a_card_with_a_value_of_another_type(folder: Path, name: str) -> None:
-    card = {**CARD.as_json(), name: -1}
-    about = {"format": "pdsearch student 1", "student": json.dumps(card)}
-    save_file(load_file(folder / STUDENT_FILE), folder / STUDENT_FILE, metadata=about)
-    with pytest.raises(StorageError, match="not an exported student"):
-        load_student(folder)
-
-
-def test_whole_numbers_are_no_weights(folder: Path) -> None:
-    save_network(folder / STUDENT_FILE, {n: w.int() for n, w in _model().state_dict().items()}, CARD)
-    with pytest.raises(StorageError, match=r"do not fit convnet_s: .* is torch\.int32, not torch\.float32"):
         load_student(folder)
 
 
@@ -204,6 +192,9 @@ def test_what_is_no_file_is_never_waited_for(tmp_path: Path) -> None:
 
 
 def test_weights_that_do_not_fit(folder: Path) -> None:
+    save_network(folder / STUDENT_FILE, {n: w.int() for n, w in _model().state_dict().items()}, CARD)
+    with pytest.raises(StorageError, match=r"do not fit convnet_s: .* is torch\.int32, not torch\.float32"):
+        load_student(folder)
     save_network(folder / STUDENT_FILE, _model().state_dict(), replace(CARD, classes=("a", "b")))
     with pytest.raises(StorageError, match="do not fit convnet_s"):
         load_student(folder)
@@ -215,15 +206,9 @@ def test_a_model_that_is_not_known_here(folder: Path) -> None:
         load_student(folder)
 
 
-@pytest.fixture
-def row(study: Path) -> Row:
-    return next(row for row in read_study(study).rows if row.kind == "confirm")
-
-
-def test_a_stopped_trial_has_no_student(study: Path, row: Row) -> None:
-    assert trained_student(replace(row, student_artifact=None), Store(study.parent / "artifacts")) is None
-
-
-def test_a_student_that_nobody_taught_has_no_teacher_to_export(study: Path, row: Row) -> None:
+def test_a_stopped_trial_has_no_student_and_one_that_nobody_taught_no_teacher(study: Path) -> None:
+    row = next(row for row in read_study(study).rows if row.kind == "confirm")
+    store = Store(study.parent / "artifacts")
+    assert trained_student(replace(row, student_artifact=None), store) is None
     with pytest.raises(ConfigError, match="no teacher to export"):
-        trained_teacher(replace(row, teacher_key=None), Store(study.parent / "artifacts"))
+        trained_teacher(replace(row, teacher_key=None), store)

@@ -35,11 +35,7 @@ _TAKE_SPACE = {"os.link", "os.mkdir", "os.symlink"}
 
 
 class Operations:
-    """Hears of every operation below a folder.
-
-    Args:
-        root: The folder.
-    """
+    """Hears of every operation below a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = str(root)
@@ -95,13 +91,7 @@ class Operations:
 
 
 class Hazard(Operations):
-    """Strikes at one of the operations, or from there on.
-
-    Args:
-        root: The folder.
-        at: Number of the operation, from 1.
-        mode: FAIL raises EIO once; FULL raises ENOSPC from there on, for whatever takes space.
-    """
+    """Strikes: FAIL raises EIO at the operation of a number; FULL raises ENOSPC from there on, for what takes space."""
 
     def __init__(self, root: Path, at: int, mode: str) -> None:
         super().__init__(root)
@@ -121,9 +111,7 @@ class Recorder(Operations):
     Between two copies there was a change. Before a sync there is a second one, in which half of the file is lost, as if
     the machine had died.
 
-    Args:
-        root: The folder.
-        copies: Where its copies go: `00012` is what was there before operation 12, `00012-torn` with half of a file.
+    Of its copies `00012` is what was there before operation 12, `00012-torn` that with half of a file.
     """
 
     def __init__(self, root: Path, copies: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Generator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pdsearch.search.planning.outcomes import unbuilt_teacher
 from pdsearch.search.preflight import opening
 from pdsearch.search.study import Study, open_as_driver
 from pdsearch.specs import Json, TrialSpec
+from tests.search.scripted_trials import played
 
 RECIPE: dict[str, Json] = {"epochs": 3, "lr": 0.1}
 
@@ -142,13 +142,7 @@ def records(root: Path, kind: str = "finished") -> dict[str, bytes]:
 
 
 def outcome(study: Study, job: Job, worker: Worker) -> Outcome:
-    with closing(worker.run(job)) as events:
-        for event in events:
-            if isinstance(event, Outcome):
-                return event
-            if study.scheduler.tell(job, event):
-                break
-    return Outcome("stopped")
+    return played(job, study.scheduler, worker.run)
 
 
 def _write(folder: Path, key: str) -> None:

@@ -68,21 +68,11 @@ def tried(network: nn.Module, here: WorkerContext) -> None:
             True,
             "own answers 2 images in training with tuple, not with logits (2, 10)",
         ),
-        (
-            lambda logits: {"logits": logits},
-            True,
-            "own answers 2 images in training with dict, not with logits (2, 10)",
-        ),
         (torch.squeeze, None, "own answers 1 image with (10,), not with logits (1, 10)"),
         (
             lambda logits: logits.repeat(1, 2),
             None,
             "own answers 2 images with (2, 20), not with logits (2, 10)",
-        ),
-        (
-            lambda logits: logits.mean(),
-            True,
-            "own answers 2 images in training with (), not with logits (2, 10)",
         ),
         (
             lambda logits: logits.long(),

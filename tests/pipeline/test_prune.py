@@ -249,15 +249,12 @@ def test_the_dense_teacher_stays_as_it_was(here: WorkerContext) -> None:
         assert torch.equal(tensor, before[name])
 
 
-@pytest.mark.parametrize(
-    ("fields", "lr"),
-    [({}, 0.05), ({"schedule": "cosine", "milestones": ()}, 0.05), ({"warmup_epochs": 1}, 0.05)],
-)
-def test_fine_tuning_takes_the_last_rate_of_therecipe_after(fields: dict[str, Any], lr: float) -> None:
+@pytest.mark.parametrize("fields", [{}, {"schedule": "cosine", "milestones": ()}, {"warmup_epochs": 1}])
+def test_fine_tuning_takes_the_last_rate_of_the_recipe(fields: dict[str, Any]) -> None:
     recipe = replace(some(SPEC.prune).recipe, **fields)
     spec = pruned(recovery="finetune", recipe=recipe)
     found = some(recipe_after(spec, some(spec.prune), 1))
-    expected = lr * (0.01 if recipe.schedule == "cosine" else recipe.gamma ** len(recipe.milestones))
+    expected = 0.05 * (0.01 if recipe.schedule == "cosine" else recipe.gamma ** len(recipe.milestones))
     assert (found.lr, found.schedule, found.milestones, found.warmup_epochs) == (expected, "step", (), 0)
 
 

@@ -127,10 +127,11 @@ def play(work: Work, script: Script = whole) -> list[Job]:
 
 def play_one(work: Work, job: Job, script: Script = whole) -> None:
     """Run one job to its end."""
-    work.finish(job, _played(job, work, script))
+    work.finish(job, played(job, work, script))
 
 
-def _played(job: Job, work: Work, script: Script) -> Outcome:
+def played(job: Job, work: Work, script: Script) -> Outcome:
+    """Run one job; return how it ends."""
     events = script(job)
     with closing(events):
         for event in events:
