@@ -55,13 +55,17 @@ def test_sources_return_what_they_promise(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sources.names())
-def test_a_source_that_downloads_knows_the_option_to_leave_it(name: str, tmp_path: Path) -> None:
+def test_a_source_knows_its_options_and_one_that_downloads_that_to_leave_it(
+    name: str, tmp_path: Path
+) -> None:
     spec = laid_out(name, tmp_path)
     told = replace(spec, options=(*spec.options, ("download", "perhaps")))
     unknown = "no option 'download'|argument 'download'"
     refusal = "download is 'perhaps'" if "download" in sources.get(name).options.types else unknown
     with pytest.raises((ConfigError, DataError), match=refusal):
         sources.get(name).read(told)
+    with pytest.raises((ConfigError, DataError), match="colour"):
+        sources.get(name).fingerprint(replace(spec, options=(*spec.options, ("colour", "red"))))
 
 
 @pytest.mark.parametrize("name", sources.names())
@@ -134,13 +138,6 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(name: str, tmp_pa
         os.mkfifo(path)
     with pytest.raises(DataError, match="FIFO"):
         opened(name, spec, tmp_path / "stored")
-
-
-@pytest.mark.parametrize("name", sources.names())
-def test_an_unknown_option_is_refused_before_anything_is_read(name: str, tmp_path: Path) -> None:
-    spec = laid_out(name, tmp_path)
-    with pytest.raises((ConfigError, DataError), match="colour"):
-        sources.get(name).fingerprint(replace(spec, options=(*spec.options, ("colour", "red"))))
 
 
 def test_fingerprints_load_no_torch(tmp_path: Path) -> None:

@@ -163,16 +163,6 @@ def test_a_mask_loses_what_makes_and_what_reads_a_channel(net: nn.Module) -> Non
     assert kept_channels(mask, ties) == KEPT
 
 
-def test_what_is_frozen_stays_frozen(net: nn.Module) -> None:
-    for name in ("0.weight", "1.bias"):
-        net.get_parameter(name).requires_grad_(False)
-    shrink(net, find_channels(net, IMAGE), kept=KEPT)
-    assert [name for name, weight in net.named_parameters() if not weight.requires_grad] == [
-        "0.weight",
-        "1.bias",
-    ]
-
-
 def test_rebuilding_takes_weights_of_the_shrunk_network(net: nn.Module, image: Tensor) -> None:
     small, blank = copy.deepcopy(net), copy.deepcopy(net)
     for parameter in blank.parameters():
