@@ -77,12 +77,6 @@ def test_shards_may_be_named_otherwise(names: Sequence[str], tmp_path: Path) -> 
     assert [file.stem for file in layout.files_of(spec(tmp_path), "train")] == list(names)
 
 
-def test_a_root_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    touch(tmp_path, "train.parquet")
-    assert layout.files_of(spec(Path("~")), "train") == [tmp_path / "train.parquet"]
-
-
 def test_the_image_column_holds_bytes_and_img_comes_first(tmp_path: Path) -> None:
     assert column(file_of(tmp_path, image=IMAGE, img=IMAGE)) == "img"
     assert column(file_of(tmp_path, img=pa.string(), image=IMAGE)) == "image"

@@ -14,11 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from pdsearch.data.options import cut_for_test, not_read, source_options
+from pdsearch.data.options import cut_for_test, not_read, root_of, source_options
 from pdsearch.data.readers.labels import LabelColumn, Labels, is_binary, is_text, numbered
 from pdsearch.data.readers.parquet_rows import LAYOUT, column_of, is_list, opened
 from pdsearch.errors import ConfigError, DataError
-from pdsearch.io.durable import from_home
 from pdsearch.specs import DataSpec
 from pdsearch.user_code import Options
 
@@ -61,7 +60,7 @@ def files_of(spec: DataSpec, split: str) -> list[Path]:
         ConfigError: The spec names no folder.
         DataError: There are none, or shards are missing.
     """
-    root = _root(spec)
+    root = root_of(spec)
     files = _files_in(root, split)
     if not files:
         where = str(root / f"{split}.parquet")
@@ -79,26 +78,19 @@ def splits_of(spec: DataSpec) -> tuple[list[Path], list[Path]]:
     """
     train, named = files_of(spec, TRAIN), "test" in dict(spec.options)
     split = test_split(spec)
-    has_test = named or bool(_files_in(_root(spec), split))
-    others = {SHARD.sub("", file.stem) for file in _root(spec).glob("*.parquet")} - {TRAIN, split}
+    has_test = named or bool(_files_in(root_of(spec), split))
+    others = {SHARD.sub("", file.stem) for file in root_of(spec).glob("*.parquet")} - {TRAIN, split}
     hint = f"put {split}.parquet there" + (
         f", or name a split to test on in data.options.test ({', '.join(sorted(others))})" if others else ""
     )
-    if cut_for_test(spec, has_test=has_test, where=str(_root(spec) / f"{split}.parquet"), hint=hint):
+    if cut_for_test(spec, has_test=has_test, where=str(root_of(spec) / f"{split}.parquet"), hint=hint):
         return train, []
     return train, files_of(spec, split)
 
 
 def unread(spec: DataSpec, files: Sequence[Path]) -> Iterable[str]:
     """Yield a note on Parquet files beside those of a set."""
-    return not_read(sorted(path.name for path in {*_root(spec).glob("*.parquet")} - {*files}))
-
-
-def _root(spec: DataSpec) -> Path:
-    if spec.root is None:
-        hint = f"set data.root to the folder of train.parquet and {test_split(spec)}.parquet"
-        raise ConfigError("the source parquet needs a folder", where="data.root", hint=hint)
-    return from_home(spec.root)
+    return not_read(sorted(path.name for path in {*root_of(spec).glob("*.parquet")} - {*files}))
 
 
 def _files_in(root: Path, split: str) -> list[Path]:
