@@ -259,6 +259,8 @@ def test_signals_are_heard_while_ray_connects_and_stay_ours(monkeypatch: pytest.
         raise ConnectionError("gone")
 
     monkeypatch.setattr("ray.init", init)
+    # All tests share one connection, without which Ray starts a whole cluster by itself.
+    monkeypatch.setattr("ray.shutdown", lambda: None)
     try:
         with (
             pytest.raises(ConfigError, match="cannot join the Ray cluster: gone"),
