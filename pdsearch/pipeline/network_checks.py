@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from pdsearch.artifacts import Store
 from pdsearch.data.dataset.dataset import Dataset, Split
 from pdsearch.errors import ConfigError, PdsearchError, StorageError
-from pdsearch.models import evaluating, names_and_verb, not_finite, state_of, state_tensors
+from pdsearch.models import drawing, evaluating, names_and_verb, not_finite, state_of, state_tensors
 from pdsearch.pipeline.context import WorkerContext
 from pdsearch.pipeline.networks import load_network_tensors, network_tensors, plain_views
 from pdsearch.specs import Recipe
@@ -59,8 +59,7 @@ def first_images(few: Dataset, count: int) -> Tensor:
 
 def answer_of(network: nn.Module, images: Tensor) -> Tensor:
     """Return a network's logits in evaluation mode; what it draws is drawn from the same seed each time."""
-    with torch.random.fork_rng(devices=[]), evaluating(network):
-        torch.default_generator.manual_seed(0)
+    with drawing(0), evaluating(network):
         logits: Tensor = network(images.clone())
     return logits.float().cpu()
 
@@ -291,11 +290,10 @@ def check_alone(network: nn.Module, few: Dataset, *, name: str, where: str) -> N
 
 @contextmanager
 def restored(network: nn.Module) -> Iterator[None]:
-    """Run a block that trains a network; its state and torch's random state are restored afterwards."""
+    """Run a block that trains a network; its state and the random states are restored afterwards."""
     held = [(tensor, tensor.detach().clone()) for tensor in state_of(network).values()]
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
+        with drawing(0):
             yield
     finally:
         with torch.no_grad():

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import evaluating
-from pdsearch.training.device import Engine
+from pdsearch.training.device import Engine, reproducible
 
 
 class Batches(Protocol):
@@ -23,9 +23,12 @@ class Batches(Protocol):
 def logits(
     model: nn.Module, views: Batches, *, engine: Engine, epoch: int = 0, batch_size: int = 1000
 ) -> Tensor:
-    """Return a network's logits for all images in order, (N, classes), on the engine's device."""
+    """Return a network's logits for all images in order, (N, classes), on the engine's device.
+
+    What a network draws in evaluation, such as dropout that stays on, is the same each time.
+    """
     parts = []
-    with evaluating(model), engine.autocast():
+    with reproducible(0, device=engine.device), evaluating(model), engine.autocast():
         for index in torch.split(torch.arange(len(views), device=engine.device), batch_size):
             parts.append(model(engine.images(views.batch(epoch, index))))
     return torch.cat(parts)

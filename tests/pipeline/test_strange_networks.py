@@ -12,9 +12,11 @@ from tests.own_code import Author
 from tests.pipeline.digits import SPEC, data
 
 NETWORKS = """
+import random
 import threading
 from collections import OrderedDict
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
@@ -231,7 +233,7 @@ class Sparse(Base):
 @derived
 class Noise(Base):
     def body(self, images):
-        return super().body(images + torch.randn_like(images))
+        return super().body(images + torch.randn_like(images) + random.random() + float(np.random.rand()))
 
 
 @derived

@@ -125,6 +125,16 @@ def test_logits_show_the_epochs_views(views: Any, build: Callable[..., nn.Module
     assert not torch.equal(logits(model, views, engine=engine), logits(model, views, engine=engine, epoch=5))
 
 
+def test_what_a_network_draws_in_evaluation_is_the_same_again(
+    views: Any, build: Callable[..., nn.Module], engine: Engine
+) -> None:
+    model = build()
+    model.register_forward_hook(
+        lambda _model, _given, answers: answers + torch.rand_like(answers) + random.random()
+    )
+    assert torch.equal(logits(model, views, engine=engine), logits(model, views, engine=engine))
+
+
 def test_modes_and_statistics_are_left_as_they_were(
     views: Any, build: Callable[..., nn.Module], engine: Engine
 ) -> None:
