@@ -3,29 +3,26 @@
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from pdsearch.data.options import first_of
+from pdsearch.data.options import first_of, source_options
 from pdsearch.data.readers.decode import is_turned
 from pdsearch.data.readers.encoded import files_read, pair, read_file, together
 from pdsearch.data.registry import RawData
 from pdsearch.errors import ConfigError, DataError
+from pdsearch.specs import DataSpec
+from pdsearch.user_code import Options
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 LARGEST = 4096
 
-
-@dataclass(frozen=True)
-class LabelledFiles:
-    """Images as files, in order, each with the name of its class."""
-
-    files: tuple[Path, ...]
-    classes: tuple[str, ...]
+LabelledFiles: TypeAlias = "tuple[tuple[Path, str], ...]"
+"""Images as files, in order, each with the name of its class."""
 
 
 def names_in(folder: Path, hint: str) -> list[Path]:
@@ -95,8 +92,8 @@ def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] 
     """
     content, turned, broken = hashlib.sha256(), False, list[DataError]()
     for part in parts:
-        content.update(f"|{len(part.files)}".encode())
-        for path, name in zip(part.files, part.classes, strict=True):
+        content.update(f"|{len(part)}".encode())
+        for path, name in part:
             content.update(f"|{path.relative_to(root).as_posix()}|{name}|".encode())
             try:
                 data = read_file(path)
@@ -106,7 +103,7 @@ def hash_of(root: Path, parts: Sequence[LabelledFiles], *, empty: Sequence[str] 
             content.update(hashlib.sha256(data).digest())
             turned = turned or is_turned(data)
     if broken:
-        raise broken[0] if len(broken) == 1 else together(broken, sum(len(part.files) for part in parts))
+        raise broken[0] if len(broken) == 1 else together(broken, sum(map(len, parts)))
     content.update("".join(f"|empty {name}" for name in empty).encode())
     if turned:
         content.update(b"|upright")  # Earlier versions ignored the orientation: another hash.
@@ -126,18 +123,19 @@ def as_set(
         DataError: An image cannot be decoded, or sizes differ and `side` is None.
     """
     numbers = {name: number for number, name in enumerate(classes)}
-    images = [(files_read(part.files), len(part.files)) for part in (train, test)]
+    images = [(files_read([path for path, _ in part]), len(part)) for part in (train, test)]
     ours, theirs = pair(images[0], images[1], side=side)
-    labels = [np.array([numbers[name] for name in part.classes], dtype=np.int64) for part in (train, test)]
+    labels = [np.array([numbers[name] for _, name in part], dtype=np.int64) for part in (train, test)]
     return RawData(ours, labels[0], theirs, labels[1], tuple(classes), (*notes, *ours.notes))
 
 
-def image_size_of(value: object) -> int | None:
+def image_size_of(spec: DataSpec, known: Options) -> int | None:
     """Return the option `image_size`: pixels, or None.
 
     Raises:
-        ConfigError: It is not a valid number of pixels.
+        ConfigError: It is not a valid number of pixels, or the source does not know an option.
     """
+    value: object = source_options(spec, known).get("image_size")
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:

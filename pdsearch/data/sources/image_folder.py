@@ -26,7 +26,6 @@ OPTIONS = Options({"image_size": int, "test": str})
 HINT = "expected ROOT/train/CLASS/IMAGE and ROOT/test/CLASS/IMAGE (or val for test)"
 TRAIN = "train"
 TESTS = ("test", "val")
-NO_FILES = LabelledFiles((), ())
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,9 @@ class ImageFolder:
     def read(self, spec: DataSpec) -> RawData:
         """Return the set, with images decoded when indexed."""
         root, train, test = _parts(spec)
-        classes = sorted({*train.images.classes, *train.empty})
+        classes = sorted({*(name for _, name in train.images), *train.empty})
         notes = [*left_out(root, sorted([*train.others, *test.others])), *_unread(root, [train, test])]
-        side = image_size_of(source_options(spec, OPTIONS).get("image_size"))
-        return as_set(train.images, test.images, classes, side, notes)
+        return as_set(train.images, test.images, classes, image_size_of(spec, OPTIONS), notes)
 
 
 @dataclass(frozen=True)
@@ -62,22 +60,22 @@ class _Part:
     """The folder of one split: images, classes without images, and entries that are not read."""
 
     folder: Path | None = None
-    images: LabelledFiles = NO_FILES
+    images: LabelledFiles = ()
     empty: tuple[str, ...] = ()
     others: tuple[Path, ...] = ()
 
 
 def _parts(spec: DataSpec) -> tuple[Path, _Part, _Part]:
-    root, options = root_of(spec), source_options(spec, OPTIONS)
-    image_size_of(options.get("image_size"))
-    named = options.get("test")
+    root, named = root_of(spec), source_options(spec, OPTIONS).get("test")
+    image_size_of(spec, OPTIONS)
     names_in(root, HINT)  # A folder that is not there is no set without test images.
     there = [root / name for name in ([str(named)] if named else TESTS) if named or (root / name).is_dir()]
     if cut_for_test(spec, has_test=bool(there), where=str(root), hint=_other_parts(root)):
         return root, _part(_classes_in(root)), _Part()
     train, test = _part(root / TRAIN), _part(there[0])
-    for path, name in zip(test.images.files, test.images.classes, strict=True):
-        if name not in train.images.classes:
+    known = {name for _, name in train.images}
+    for path, name in test.images:
+        if name not in known:
             raise DataError(f"no training image is of the class {name}", where=str(path.parent), hint=HINT)
     return root, train, test
 
@@ -111,8 +109,7 @@ def _part(folder: Path) -> _Part:
         others += [path for path in inside if not is_image(path)]
     if not found:
         raise DataError("the folder holds no images", where=str(folder), hint=HINT)
-    images = LabelledFiles(tuple(path for path, _ in found), tuple(name for _, name in found))
-    return _Part(folder, images, tuple(empty), tuple(others))
+    return _Part(folder, tuple(found), tuple(empty), tuple(others))
 
 
 def _unread(root: Path, parts: Sequence[_Part]) -> Iterable[str]:

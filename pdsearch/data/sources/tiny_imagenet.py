@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.options import reading, root_of, source_options
+from pdsearch.data.options import reading, root_of
 from pdsearch.data.readers.labelled_files import (
     LabelledFiles,
     as_set,
@@ -42,11 +42,7 @@ class TinyImagenet:
     def read(self, spec: DataSpec) -> RawData:
         """Return the set, with images decoded when indexed."""
         train, test = _parts(spec)
-        return as_set(train, test, sorted(set(train.classes)), _image_size(spec))
-
-
-def _image_size(spec: DataSpec) -> int | None:
-    return image_size_of(source_options(spec, OPTIONS).get("image_size"))
+        return as_set(train, test, sorted({name for _, name in train}), image_size_of(spec, OPTIONS))
 
 
 def _root(spec: DataSpec) -> Path:
@@ -56,15 +52,14 @@ def _root(spec: DataSpec) -> Path:
 
 
 def _parts(spec: DataSpec) -> tuple[LabelledFiles, LabelledFiles]:
-    _image_size(spec)
+    image_size_of(spec, OPTIONS)
     root = _root(spec)
-    found = [
+    train = tuple(
         (path, kind.name)
         for kind in folders_in(root / "train", HINT)
         for path in images_in(kind / "images", HINT)
-    ]
-    train = LabelledFiles(tuple(path for path, _ in found), tuple(name for _, name in found))
-    return train, _validation(root / "val", frozenset(train.classes))
+    )
+    return train, _validation(root / "val", frozenset(name for _, name in train))
 
 
 def _validation(folder: Path, classes: frozenset[str]) -> LabelledFiles:
@@ -82,8 +77,7 @@ def _validation(folder: Path, classes: frozenset[str]) -> LabelledFiles:
             raise DataError(what, where=f"{listing}, line {number}", hint=HINT)
     if not rows:
         raise DataError("the list is empty", where=str(listing), hint=HINT)
-    files = tuple(folder / "images" / row[0] for _, row in rows)
-    return LabelledFiles(files, tuple(row[1] for _, row in rows))
+    return tuple((folder / "images" / row[0], row[1]) for _, row in rows)
 
 
 sources.add("tiny_imagenet")(TinyImagenet())
