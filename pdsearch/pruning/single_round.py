@@ -12,12 +12,12 @@ from torch import Generator, Tensor, nn
 
 from pdsearch.errors import TrialError
 from pdsearch.models import copied
-from pdsearch.pruning.channels.dependencies import Channels, Part, Tie
+from pdsearch.pruning.channels.dependencies import Channels, Tie
 from pdsearch.pruning.channels.finding import find_channels
 from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
 from pdsearch.pruning.gradients import mean_loss, probe
 from pdsearch.pruning.mask import Mask
-from pdsearch.pruning.prunable import check_held, every_weight, makers, prunable
+from pdsearch.pruning.prunable import check_held, every_weight, prunable
 from pdsearch.pruning.registry import Batches, PruningMethod
 from pdsearch.pruning.select import removed_from, select, sensitivity
 
@@ -228,37 +228,3 @@ def _lifted(scores: Mapping[str, Tensor], best: Mapping[str, int]) -> dict[str, 
         name: score.index_fill(0, torch.tensor(best[name]), top + abs(top) + 1.0)
         for name, score in scores.items()
     }
-
-
-TINY = 1e-12
-
-
-def grouped(model: nn.Module, image: Tensor, measure: Callable[[Part], Tensor | None]) -> dict[str, Tensor]:
-    """Return scores of output channels: the mean over the parts of their tie, divided by the mean of the tie.
-
-    All layers that produce the channels of a tie have the same scores. The division makes ties of different
-    size comparable when the scope is global.
-
-    Args:
-        model: Any network; not changed.
-        image: (1, C, H, W), of any values.
-        measure: Returns the importance of a part, one number per position of its axis; None skips the part.
-    """
-    found: dict[str, Tensor] = {}
-    made = makers(model)
-    for tie in find_channels(model, image).ties:
-        total, counted = torch.zeros(tie.size, device=image.device), 0
-        for part in tie.parts:
-            weight = part.name in made or part.name.rpartition(".")[2] == "weight"
-            worth = measure(part) if weight else None
-            if worth is not None:
-                values = worth[list(part.positions)].to(total.dtype)
-                total.index_add_(0, torch.tensor(part.channels, device=values.device), values)
-                counted += 1
-        score = total / max(1, counted)
-        score = score / score.mean().clamp_min(TINY)
-        for part in tie.parts:
-            if part.axis == 0 and part.name in made:
-                scores = found.setdefault(part.name, score.new_zeros(len(made[part.name])))
-                scores[list(part.positions)] = score[list(part.channels)]
-    return found

@@ -15,9 +15,9 @@ from pdsearch.pruning.channels.dependencies import Part
 from pdsearch.pruning.channels.finding import _failing as failing
 from pdsearch.pruning.channels.finding import find_channels, rebuild
 from pdsearch.pruning.channels.remove import channel_mask, kept_channels, shrink
+from pdsearch.pruning.methods.group_scores import grouped
 from pdsearch.pruning.registry import methods
 from pdsearch.pruning.select import removed_count
-from pdsearch.pruning.single_round import grouped
 
 
 def scores_of(seed: int = 0) -> dict[str, torch.Tensor]:

@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from pdsearch.errors import TrialError
 from pdsearch.pruning.methods.bn_scale import score_bn_scale
-from pdsearch.pruning.methods.group_norm import GroupNormParams, score_group_norm
-from pdsearch.pruning.methods.group_taylor import score_group_taylor
+from pdsearch.pruning.methods.group_scores import GroupNormParams, score_group_norm, score_group_taylor
 from pdsearch.pruning.registry import methods
 from pdsearch.registry import NoParams
 
