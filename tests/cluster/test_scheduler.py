@@ -7,27 +7,23 @@ import pytest
 
 from pdsearch.cluster.messages import as_result
 from pdsearch.protocol import Report
-from tests.cluster.test_searcher import given, lose, searcher, started, warm
+from tests.cluster.test_searcher import given, lose, scheduler, searcher, started, warm
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_no_trial_is_chosen_over_the_one_whose_worker_starts() -> None:
-    from pdsearch.cluster.tune_scheduler import JobScheduler
-
-    assert JobScheduler(searcher(given(1))).choose_trial_to_run(None) is None
+    assert scheduler(searcher(given(1))).choose_trial_to_run(None) is None
 
 
 def test_a_loss_says_where_and_why() -> None:
-    from pdsearch.cluster.tune_scheduler import JobScheduler
-
     said: list[str] = []
     found = searcher(given(1))
     found.say = said.append
     warm(found, "a")
     started(found, "t")
     result = {**as_result([Report(1, 9, 0.5, 1.0)]), "node_ip": "10.0.0.3"}
-    JobScheduler(found).on_trial_result(None, SimpleNamespace(trial_id="t"), result)  # type: ignore[arg-type]
+    scheduler(found).on_trial_result(None, SimpleNamespace(trial_id="t"), result)
     lose(found, "t", "The actor is unavailable")
     words = "job-0 lost its worker on node 10.0.0.3; it goes on from its checkpoint in another"
     assert said == [f"{words}: The actor is unavailable"]

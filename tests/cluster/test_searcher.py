@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pdsearch.cluster.messages import Guarded, as_result
+from pdsearch.cluster.messages import Guarded, as_result, refused
 from pdsearch.protocol import Event, Job, Outcome, Report
 from pdsearch.records.codec import decode
 from tests.pipeline.digits import ALONE, distilled, job
@@ -30,11 +30,15 @@ def searcher(work: Given, slots: int = 1, wanted: int | None = None) -> Any:
     return JobSearcher(Guarded(work), {"threads": 1}, room)
 
 
-def result(found: Any, trial_id: str, *events: Event) -> str:
+def scheduler(found: Any) -> Any:
     from pdsearch.cluster.tune_scheduler import JobScheduler
 
+    return JobScheduler(found)
+
+
+def result(found: Any, trial_id: str, *events: Event) -> str:
     trial = SimpleNamespace(trial_id=trial_id, run_metadata=SimpleNamespace(num_failures=2))
-    said = JobScheduler(found).on_trial_result(None, trial, as_result(list(events)))  # type: ignore[arg-type]
+    said: str = scheduler(found).on_trial_result(None, trial, as_result(list(events)))
     if said == "STOP" and trial_id not in found.jobs:
         found.on_trial_complete(trial_id, as_result([]))  # As Tune does; of jobs the tests say it themselves.
     return said
@@ -217,11 +221,9 @@ def test_when_no_worker_starts_anything_the_run_ends_with_what_ray_said(now: lis
 
 def lose(found: Any, trial_id: str, reason: str = "killed") -> None:
     """As Tune does: it tells the scheduler, then the searcher."""
-    from pdsearch.cluster import tune_scheduler as scheduler
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scheduler, "reason_of", lambda _trial: reason)
-        scheduler.JobScheduler(found).on_trial_error(None, SimpleNamespace(trial_id=trial_id))  # type: ignore[arg-type]
+        patch.setattr("pdsearch.cluster.tune_scheduler.reason_of", lambda _trial: reason)
+        scheduler(found).on_trial_error(None, SimpleNamespace(trial_id=trial_id))
     found.on_trial_complete(trial_id, None, error=True)
 
 
@@ -349,8 +351,6 @@ def test_a_worker_on_a_node_that_is_not_fit_keeps_its_slot_and_gives_its_job_bac
 
 
 def refuse(found: Any, trial_id: str) -> str:
-    from pdsearch.cluster.messages import refused
-    from pdsearch.cluster.tune_scheduler import JobScheduler
-
     answer = {**refused("its storage is another"), "node_ip": "10.0.0.3"}
-    return JobScheduler(found).on_trial_result(None, SimpleNamespace(trial_id=trial_id), answer)  # type: ignore[arg-type]
+    said: str = scheduler(found).on_trial_result(None, SimpleNamespace(trial_id=trial_id), answer)
+    return said

@@ -186,24 +186,28 @@ GRIDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
 }
 
 
+def tiny(folder: Path, teacher: int, recover: int, distill: int) -> dict[str, Any]:
+    """Sections of a study that runs in seconds, of so many epochs."""
+    epochs = {"teacher": teacher, "recover": recover, "distill": distill}
+    return {
+        **PAPER,
+        "data": {"source": "digits", "subset": 60},
+        "teacher": {"model": "convnet_s"},
+        "train": {name: {"epochs": count, "lr": 0.05, "batch_size": 32} for name, count in epochs.items()},
+        "prune": {},
+        "storage": str(folder),
+        "space": {
+            "prune.method": ["none", "magnitude"],
+            "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
+        },
+    }
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_study_costs_what_its_plan_says(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     sections, expected = GRIDS[name]
-    recipe = {"lr": 0.05, "batch_size": 32}
-    epochs = {"teacher": 3, "recover": 2, "distill": 1}
-    searched = {
-        "prune.method": ["none", "magnitude"],
-        "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
-    }
-    fixed = {
-        "data": {"source": "digits", "subset": 60},
-        "teacher": {"model": "convnet_s"},
-        "train": {stage: {**recipe, "epochs": count} for stage, count in epochs.items()},
-        "prune": {},
-        "storage": str(tmp_path),
-    }
-    space = parse({**PAPER, **fixed, **sections, "space": {**searched, **sections.get("space", {})}})
+    space = parse({**tiny(tmp_path, 3, 2, 1), **sections})
     trained: Counter[str] = Counter()
     monkeypatch.setattr(Account, "trained", lambda self, stage: trained.update([stage]))  # noqa: ARG005
     with open_as_driver(space, Watching()) as study:
@@ -223,29 +227,17 @@ def test_what_is_left_of_a_study_is_planned_from_what_has_finished(
 
     What is owed is counted over all records once or twice a draw, not at every job.
     """
-    sections = {
-        "data": {"source": "digits", "subset": 60},
-        "teacher": {"model": "convnet_s"},
-        "train": {
-            name: {"epochs": 2, "lr": 0.05, "batch_size": 32} for name in ("teacher", "recover", "distill")
-        },
-        "prune": {},
-        "space": {
-            "prune.method": ["none", "magnitude"],
-            "prune.ratio": {"choices": [0.2, 0.36], "when": {"prune.method": ["magnitude"]}},
-            "distill.temperature": [1, 4],
-        },
-        "storage": str(tmp_path),
-    }
+    sections = tiny(tmp_path, 2, 2, 2)
+    sections["space"]["distill.temperature"] = [1, 4]
 
     def run(trials: int) -> list[str]:
-        space = parse({**PAPER, **sections, "search": {"trials": trials}})
+        space = parse({**sections, "search": {"trials": trials}})
         with open_as_driver(space, watching := Watching()) as study:
             run_serially(study.scheduler, WorkerContext(open_store(study.artifacts), study.progress))
         return [name for name in watching.ids if not name.startswith("teacher")]
 
     def told(trials: int, **more: Any) -> Forecast:
-        return forecast(parse({**PAPER, **sections, "search": {"trials": trials}, **more}))
+        return forecast(parse({**sections, "search": {"trials": trials}, **more}))
 
     run(3)
     counting = Mock(side_effect=owed)
