@@ -103,7 +103,7 @@ class Database:
         arguments = {"connect_args": _ARGUMENTS[self.url.kind], "pool_pre_ping": True}
         address = self.url.text.replace(self.url.kind, _DRIVERS[self.url.kind], 1)
         try:
-            storage = RDBStorage(address, engine_kwargs=arguments)
+            storage = _Tables(address, engine_kwargs=arguments)
         except ImportError as error:
             hint = "python -m pip install 'pdsearch[postgres]'"
             raise ConfigError("its driver is not installed", where=self._where, hint=hint) from error
@@ -160,3 +160,15 @@ class Database:
         ours = "|".join(re.escape(known) for known in NAMES.values())
         found = re.fullmatch(rf"{re.escape(self.label)}/(?:{ours})(?:~(\d+))?", name)
         return int(found[1] or 1) if found else 0
+
+
+class _Tables(RDBStorage):
+    """Optuna's tables, whose connections are closed where they cannot be opened, too."""
+
+    def __init__(self, address: str, engine_kwargs: dict[str, Any]) -> None:
+        try:
+            super().__init__(address, engine_kwargs=engine_kwargs)
+        except BaseException:
+            if hasattr(self, "engine"):  # There is none where the driver is missing.
+                self.engine.dispose()
+            raise
