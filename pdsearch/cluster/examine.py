@@ -48,14 +48,22 @@ Wrong = tuple[str, str, str]
 """Kind ("node" or "storage"), what is wrong, and what to do."""
 
 
+_EXTRAS = ("timm",)
+"""Packages that a node may lack: the space need not use them."""
+
+
 def versions_here() -> dict[str, str]:
-    """Return the versions that all nodes must share: pdsearch's with a hash of its code, torch's without the build."""
+    """Return the versions that all nodes must share: pdsearch's with a hash of its code, torch's without the build.
+
+    Records state those of the driver, and the networks of torchvision and timm are those of their release.
+    """
     found = {"python": ".".join(platform.python_version_tuple()[:2]), "pdsearch": _code()}
-    for name in ("ray", "torch"):
+    for name in ("ray", "torch", "torchvision", "numpy", *_EXTRAS):
         try:
             found[name] = importlib.metadata.version(name).partition("+")[0]
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
+            if name not in _EXTRAS:
+                found[name] = "missing"
     return found
 
 
@@ -98,7 +106,7 @@ def _stand() -> None:
 def _versions(asked: Asked) -> Wrong | None:
     here = versions_here()
     wanted = asked["versions"].items()
-    differ = [f"{name} {here[name]}, not {there}" for name, there in wanted if here[name] != there]
+    differ = [f"{name} {here[name]}, not {there}" for name, there in wanted if here.get(name, there) != there]
     hint = "install the same versions on every node, with constraints.txt"
     return ("node", f"it has {'; '.join(differ)}", hint) if differ else None
 

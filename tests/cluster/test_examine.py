@@ -1,5 +1,6 @@
 """A node unfit for trials says why before it is given one."""
 
+import importlib.metadata
 import importlib.util
 import os
 import time
@@ -43,12 +44,29 @@ def test_a_node_that_has_all_of_it_is_fit_and_keeps_nothing(asked: Asked, tmp_pa
     assert [path.name for path in (tmp_path / "study").iterdir()] == [".nodes.tmp"]
 
 
-@pytest.mark.parametrize("name", ["python", "pdsearch", "ray", "torch"])
+@pytest.mark.parametrize("name", ["python", "pdsearch", "ray", "torch", "torchvision", "numpy"])
 def test_another_version_is_named(asked: Asked, name: str) -> None:
     asked["versions"] = {**asked["versions"], name: "0.1"}
     wrong = some(examine(asked))
     assert wrong["kind"] == "node"
     assert f"{name} {versions_here()[name]}, not 0.1" in wrong["what"]
+
+
+def test_an_extra_may_be_missing_but_is_of_no_other_version(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked["versions"] = {**asked["versions"], "timm": "0.1"}
+    known = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.0" if name == "timm" else known(name))
+    assert "timm 2.0, not 0.1" in some(examine(asked))["what"]
+
+    def missing(name: str) -> str:
+        if name == "timm":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert examine(asked) is None
 
 
 def test_the_same_release_with_other_code_is_another_version(
