@@ -172,7 +172,7 @@ def test_a_page_that_cannot_be_written_is_one_message(
     study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", str(study_folder), "--out", str(tmp_path / "no" / "page.html")]) == 74
-    assert "no/.page.html.tmp" in capsys.readouterr().err.replace("\n", "")
+    assert "no/page.html: storage refused" in capsys.readouterr().err.replace("\n", "")
 
 
 @pytest.fixture
