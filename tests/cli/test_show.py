@@ -88,3 +88,16 @@ def test_what_is_of_one_study_or_trial_needs_its_name(
 ) -> None:
     assert main(["show", str(tmp_path), *words]) == 2
     assert words[0] in capsys.readouterr().err
+
+
+def test_a_storage_is_its_studies_and_a_trial_its_record_to_a_program_too(
+    study_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", str(tmp_path), "--json"]) == 0
+    assert [study["study"] for study in json.loads(capsys.readouterr().out)] == ["small"]
+    assert main(["show", str(study_folder), "0", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["id"], told["state"], told["earlier_tries"]) == ("search-00000", "complete", [])
+    (tmp_path / "empty").mkdir()
+    assert main(["show", str(tmp_path / "empty")]) == 2
+    assert "empty" in capsys.readouterr().err
