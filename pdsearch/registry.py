@@ -73,10 +73,7 @@ class Registry(Generic[T]):
     _discovered: bool = False
 
     def add(self, name: str) -> Callable[[T], T]:
-        """Register the decorated part: a builder of networks, a data source, an augmentation, a sampler.
-
-        Args:
-            name: Its name in space files.
+        """Register the decorated entry under a name.
 
         Raises:
             ValueError: The name is taken.

@@ -1,5 +1,6 @@
 """The registries of data sources and augmentations, and their protocols. Loads no torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -98,7 +99,15 @@ class Source(Protocol):
 
 
 sources: Registry[Source] = Registry("data source", "pdsearch.data.sources")
-data_source = sources.add
+
+
+def data_source(name: str) -> Callable[[Source], Source]:
+    """Register a data source.
+
+    Args:
+        name: Its name in space files.
+    """
+    return sources.add(name)
 
 
 class Augmentation(Protocol):
@@ -159,4 +168,12 @@ class Mixing(Protocol):
 AnyAugmentation: TypeAlias = Augmentation | Mixing
 
 augmentations: Registry[AnyAugmentation] = Registry("augmentation", "pdsearch.data.augmentations")
-augmentation = augmentations.add
+
+
+def augmentation(name: str) -> Callable[[AnyAugmentation], AnyAugmentation]:
+    """Register an augmentation.
+
+    Args:
+        name: Its name in space files.
+    """
+    return augmentations.add(name)

@@ -89,7 +89,15 @@ def options_of(builder: Builder) -> Mapping[str, Parameter]:
 
 
 models: Registry[Builder] = ModelRegistry("model", "pdsearch.models.families")
-model = models.add
+
+
+def model(name: str) -> Callable[[Builder], Builder]:
+    """Register a builder of networks.
+
+    Args:
+        name: Its name in space files.
+    """
+    return models.add(name)
 
 
 def build(
