@@ -80,6 +80,8 @@ class Registry(Generic[T]):
         """
 
         def decorate(entry: T) -> T:
+            if not self._discovered and not _built_in(self._function(entry)):
+                self._import_parts()  # A part of others' never takes the name of a built-in one.
             if name in self._entries:
                 raise ValueError(f"{self.kind} {name!r} is registered twice")
             self._entries[name] = entry
@@ -117,11 +119,8 @@ class Registry(Generic[T]):
         self._discover()
         if name not in self._entries:
             return None
-        function = self.function_of(self._entries[name])
-        while isinstance(function, partial):
-            function = function.func
-        module, qualified = function.__module__, function.__qualname__
-        return None if module.partition(".")[0] == "pdsearch" else f"{module}:{qualified}"
+        function = self._function(self._entries[name])
+        return None if _built_in(function) else f"{function.__module__}:{function.__qualname__}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -130,29 +129,46 @@ class Registry(Generic[T]):
         self._discover()
         return name in self._entries or (self.own is not None and ":" in str(name))
 
+    def _function(self, entry: T) -> Any:
+        function = self.function_of(entry)
+        while isinstance(function, partial):
+            function = function.func
+        return function
+
     def _discover(self) -> None:
         if self._discovered:
             return
         self._discovered = True
         try:
-            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
-            _load_plugins()
+            self._import_parts()
+            if fault := _plugins_fault():
+                raise fault
         except BaseException:
             self._discovered = False
             raise
 
+    def _import_parts(self) -> None:
+        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
 
-@cache  # A failure is not cached: it is raised again.
-def _load_plugins() -> None:
+
+def _built_in(function: Any) -> bool:
+    return str(getattr(function, "__module__", "pdsearch")).partition(".")[0] == "pdsearch"
+
+
+@cache  # Loaded again, one that failed would find its own first parts registered.
+def _plugins_fault() -> ConfigError | None:
+    """Load all plug-ins once, and return what is wrong with the first that cannot be loaded."""
     for point in entry_points(group=PLUGINS):
         try:
             point.load()
         except Exception as error:  # A plug-in may raise anything.
             what = f"the plug-in {point.name!r} cannot be loaded: {type(error).__name__}: {error}"
             package = point.dist.name if point.dist else point.value
-            hint = f"mend or uninstall the package {package}"
-            raise ConfigError(what, where=point.value, hint=hint) from error
+            fault = ConfigError(what, where=point.value, hint=f"mend or uninstall the package {package}")
+            fault.__cause__ = error
+            return fault
+    return None
 
 
 AnyRegistry: TypeAlias = Registry[Any]

@@ -96,11 +96,32 @@ def test_an_installed_package_adds_parts_which_are_known_by_their_file(tmp_path:
     assert done.stdout.split() == ["prunes:score", "None"], done.stderr
 
 
-def test_a_plug_in_that_fails_is_named(tmp_path: Path) -> None:
-    installed(tmp_path, "1 / 0")
-    done = run_beside(tmp_path, LISTED)
-    assert "the plug-in 'prunes' cannot be loaded: ZeroDivisionError" in done.stderr
-    assert "mend or uninstall the package prunes" in done.stderr
+LISTED_TWICE = """
+from pdsearch.data.registry import augmentations
+from pdsearch.pruning.registry import methods
+for registry in (augmentations, methods):
+    try:
+        registry.names()
+    except Exception as error:
+        print(error)
+"""
+TAKES_A_NAME = PLUGIN.replace("from_a_plugin", "snip")
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (f"{PLUGIN}\n1 / 0", "ZeroDivisionError: division by zero"),
+        (TAKES_A_NAME, "ValueError: pruning method 'snip' is registered twice"),
+    ],
+)
+def test_a_plug_in_that_fails_is_named_whichever_parts_are_asked_for(
+    tmp_path: Path, module: str, reason: str
+) -> None:
+    installed(tmp_path, module)
+    done = run_beside(tmp_path, LISTED_TWICE)
+    said = f"the plug-in 'prunes' cannot be loaded: {reason}"
+    assert done.stdout.count(said) == done.stdout.count("uninstall the package prunes") == 2, done.stderr
 
 
 @dataclass(frozen=True)
