@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
@@ -23,6 +21,7 @@ from pdsearch.io import Place, Remote, place, read, remove_tree, replace
 from pdsearch.io.durable import storage_errors
 from pdsearch.records.codec import decode, encode
 from pdsearch.specs import Json, canonical_json
+from pdsearch.training.device import restore_random
 from pdsearch.training.training_state import TrainingState
 
 
@@ -231,36 +230,6 @@ class EpochPart:
 
 BEGIN = EpochPart()
 """The part of an epoch that has not begun."""
-
-
-def random_states(device: str) -> dict[str, Tensor]:
-    """Return the states of the random generators that training on this device uses; own code may draw by any."""
-    _, words, half = random.getstate()
-    theirs: dict[str, Any] = np.random.get_state(legacy=False)
-    key, place = theirs["state"]["key"].tolist(), theirs["state"]["pos"]
-    states = {
-        "cpu": torch.get_rng_state(),
-        "python": torch.tensor([*words, math.inf if half is None else half], dtype=torch.float64),
-        "numpy": torch.tensor([*key, place, theirs["has_gauss"], theirs["gauss"]], dtype=torch.float64),
-    }
-    if torch.device(device).type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(torch.device(device))
-    return states
-
-
-def restore_random(states: Mapping[str, Tensor], device: str) -> None:
-    """Restore the random generators that training on this device uses, from `random_states`."""
-    for name, state in states.items():
-        if name == "cpu":
-            torch.set_rng_state(state)
-        elif name == "python":
-            *words, half = state.tolist()
-            random.setstate((random.getstate()[0], (*map(int, words),), None if half == math.inf else half))
-        elif name == "numpy":
-            *key, place, has_half, half = state.tolist()
-            np.random.set_state(("MT19937", np.array(key, np.uint32), int(place), int(has_half), half))
-        elif torch.device(device).type == name:
-            torch.cuda.set_rng_state(state, torch.device(device))
 
 
 class TrainingProgress:

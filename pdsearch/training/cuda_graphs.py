@@ -17,8 +17,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from pdsearch.training.checkpoint import random_states, restore_random
-from pdsearch.training.device import Engine
+from pdsearch.training.device import Engine, random_states, restore_random
 from pdsearch.training.training_state import TrainingState
 
 ROOM = 1.25

@@ -1,12 +1,16 @@
 """Device, precision, memory and random state of a training."""
 
 import ctypes
+import math
 import os
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -201,6 +205,36 @@ def reproducible(seed: int, *, device: str = "cpu") -> Iterator[None]:
             yield
         finally:
             cudnn.deterministic, cudnn.benchmark = before
+
+
+def random_states(device: str) -> dict[str, Tensor]:
+    """Return the states of the random generators that training on this device uses; own code may draw by any."""
+    _, words, half = random.getstate()
+    theirs: dict[str, Any] = np.random.get_state(legacy=False)
+    key, place = theirs["state"]["key"].tolist(), theirs["state"]["pos"]
+    states = {
+        "cpu": torch.get_rng_state(),
+        "python": torch.tensor([*words, math.inf if half is None else half], dtype=torch.float64),
+        "numpy": torch.tensor([*key, place, theirs["has_gauss"], theirs["gauss"]], dtype=torch.float64),
+    }
+    if torch.device(device).type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(torch.device(device))
+    return states
+
+
+def restore_random(states: Mapping[str, Tensor], device: str) -> None:
+    """Restore the random generators that training on this device uses, from `random_states`."""
+    for name, state in states.items():
+        if name == "cpu":
+            torch.set_rng_state(state)
+        elif name == "python":
+            *words, half = state.tolist()
+            random.setstate((random.getstate()[0], (*map(int, words),), None if half == math.inf else half))
+        elif name == "numpy":
+            *key, place, has_half, half = state.tolist()
+            np.random.set_state(("MT19937", np.array(key, np.uint32), int(place), int(has_half), half))
+        elif torch.device(device).type == name:
+            torch.cuda.set_rng_state(state, torch.device(device))
 
 
 _OF_A_JOB = "SLURM_CPUS_ON_NODE"

@@ -14,16 +14,9 @@ from torch.nn import functional
 from pdsearch.errors import TrialError
 from pdsearch.models import names_and_verb
 from pdsearch.specs import Recipe, derive_seed, digest, keyed
-from pdsearch.training.checkpoint import (
-    BEGIN,
-    Checkpoint,
-    EpochPart,
-    EpochReport,
-    TrainingProgress,
-    random_states,
-)
+from pdsearch.training.checkpoint import BEGIN, Checkpoint, EpochPart, EpochReport, TrainingProgress
 from pdsearch.training.cuda_graphs import Captured, Work
-from pdsearch.training.device import Engine, reproducible
+from pdsearch.training.device import Engine, random_states, reproducible
 from pdsearch.training.evaluate import Batches
 from pdsearch.training.optim import learning_rate, validate
 from pdsearch.training.training_state import TrainingState

@@ -16,8 +16,16 @@ from torch import nn
 from pdsearch.errors import ConfigError, TrialError
 from pdsearch.models import evaluating
 from pdsearch.training import device as engine
-from pdsearch.training.checkpoint import random_states, restore_random
-from pdsearch.training.device import Engine, cores, pick_device, reproducible, resolve_precision, why_fp32
+from pdsearch.training.device import (
+    Engine,
+    cores,
+    pick_device,
+    random_states,
+    reproducible,
+    resolve_precision,
+    restore_random,
+    why_fp32,
+)
 from pdsearch.training.evaluate import logits, right
 
 
