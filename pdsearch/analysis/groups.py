@@ -5,12 +5,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import product
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from pdsearch.analysis.crossed import Floats
-from pdsearch.analysis.statistics import Estimate, Sample, Seeds, estimates, sample_of
+from pdsearch.analysis.statistics import Estimate, Sample, Seeds, complete, estimates, sample_of
 from pdsearch.analysis.study_table import Row
 from pdsearch.objectives import Aims
 from pdsearch.records.codec import unpack
@@ -75,6 +76,8 @@ class Group:
     def means(self, counts: Callable[[Seeds], bool] = lambda _: True) -> dict[str, float]:
         """Return the means over its students of every metric that all of them have; nothing where no student counts.
 
+        As in the tables, students that lack their counterparts with another teacher are left out.
+
         Args:
             counts: Whether the students of these seeds count.
         """
@@ -84,12 +87,18 @@ class Group:
 
     @cached_property
     def _measured(self) -> Mapping[Seeds, Mapping[str, float]]:
-        return {seeds: row.record.values for seeds, row in self.rows.items()}
+        return {seeds: self.rows[seeds].record.values for seeds in _crossed(self.rows)}
 
     def values(self, metric: Metric) -> dict[Seeds, float]:
         """Return a metric by seeds, where it was measured."""
         found = {seeds: getattr(row, metric) for seeds, row in self.rows.items()}
         return {seeds: value for seeds, value in found.items() if value is not None}
+
+    def mean(self, metric: Metric) -> float | None:
+        """Return the mean of a metric that its estimate has; None if it was never measured."""
+        values = self.values(metric)
+        counted = [values[seeds] for seeds in _crossed(values)]
+        return math.fsum(counted) / len(counted) if counted else None
 
     def sample(self, metric: Metric) -> Sample | None:
         """Return a metric over its seeds, image by image where every record says so; None if it was never measured."""
@@ -100,6 +109,10 @@ class Group:
         if metric == "test_accuracy" and _by_image(known.values()):
             results = {seeds: _answers(row.test_right or "") for seeds, row in known.items()}
         return sample_of(results)
+
+
+def _crossed(there: Iterable[Seeds]) -> list[Seeds]:
+    return list(product(*complete(there)))
 
 
 def paired_differences(

@@ -126,8 +126,8 @@ def _full_trials(rows: Sequence[Row], trials: Mapping[Line, Sequence[Row]]) -> C
 def _values(group: Group, rows: Iterable[Row]) -> dict[str, float]:
     """Return the metrics of a confirmed configuration: means over its students, else those of its search trials."""
     known = group.means()
-    accuracies = group.values("val_accuracy").values()
-    known |= {VAL_ACCURACY: math.fsum(accuracies) / len(accuracies)} if accuracies else {}
+    accuracy = group.mean("val_accuracy")
+    known |= {} if accuracy is None else {VAL_ACCURACY: accuracy}
     for row in rows:
         if row.number is not None and row.setting == group.setting and row.state == "complete":
             known = {**row.record.values, **known}
@@ -215,8 +215,7 @@ def _ordered(best: list[Group], aims: Aims, values: Mapping[str, Values]) -> lis
 
     def place(group: Group) -> tuple[bool, tuple[float, ...], str, str]:
         known = values[group.setting]
-        tests = group.values("test_accuracy").values()
-        merit = aims.merit(known) if group.validated else (math.fsum(tests) / len(tests),)
+        merit = aims.merit(known) if group.validated else (group.mean("test_accuracy") or 0.0,)
         return not aims.feasible(known), tuple(-value for value in merit), group.teacher or "", group.first.id
 
     found = sorted(best, key=place)

@@ -146,7 +146,7 @@ def sample_of(results: Mapping[Seeds, float | Floats]) -> Sample:
     Args:
         results: An accuracy, or one value for each image, (N,); at least one.
     """
-    teachers, seeds = _complete(results)
+    teachers, seeds = complete(results)
     grid = np.array([[results[teacher, seed] for seed in seeds] for teacher in teachers], dtype=np.float64)
     over: list[Factor] = ["teacher", "seed", *(["image"] if grid.ndim > 2 else [])]  # type: ignore[list-item]
     if len(teachers) < METHODS:
@@ -156,7 +156,7 @@ def sample_of(results: Mapping[Seeds, float | Floats]) -> Sample:
     return Sample(grid.squeeze(single), kept, len(teachers) * len(seeds), len(teachers))
 
 
-def _complete(results: Iterable[Seeds]) -> tuple[list[int], list[int]]:
+def complete(results: Iterable[Seeds]) -> tuple[list[int], list[int]]:
     """Return teacher and student seeds of which every combination is there, leaving out few."""
     there = set(results)
     teachers, seeds = sorted({t for t, _ in there}), sorted({s for _, s in there})

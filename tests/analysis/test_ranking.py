@@ -150,6 +150,19 @@ def test_a_missing_partner_is_left_out_of_the_gain_and_told() -> None:
     assert "different numbers of students" in text
 
 
+def test_lines_are_in_the_order_of_the_means_that_they_show() -> None:
+    # The second teacher's third student has no counterpart in the first's: it is in no mean.
+    one = [
+        *confirmed("magnitude", [0.7, 0.7]),
+        *confirmed("magnitude", [0.7, 0.7, 0.4], teacher_seed=1),
+    ]
+    other = [item for seed in (0, 1) for item in confirmed("random", [0.65] * 3, teacher_seed=seed)]
+    rows = rank_teachers(study([*one, *other])).rows
+    shown = [some(row.val).mean for row in rows]
+    assert shown == pytest.approx([0.7, 0.65])
+    assert [row.rank for row in rows] == [1, 2]
+
+
 def test_three_teacher_seeds_make_the_teacher_the_unit() -> None:
     # Students of one teacher agree; teachers differ: n is 3, and the interval is wide.
     records = [

@@ -156,10 +156,16 @@ def kinds(watching: Watching) -> list[str]:
     return list(dict.fromkeys(name.rsplit("-", 1)[0] for name in watching.ids))
 
 
+GOALS = (("student.val_accuracy", "maximize"), ("student.latency", "minimize"))
+
+
 def test_the_student_alone_is_trained_beside_the_dense_teacher(tmp_path: Path) -> None:
-    with open_as_driver(space(tmp_path), Watching()) as study:
+    """On equal terms: what an objective needs is measured of it, too."""
+    objectives = [{"metric": metric, "goal": goal} for metric, goal in GOALS]
+    with open_as_driver(space(tmp_path, objectives=objectives), Watching()) as study:
         first, second = some(study.scheduler.next()), some(study.scheduler.next())
         assert [first.kind, second.kind] == ["teacher", "baseline"]
+        assert second.measures == ("student.latency",)
         assert study.scheduler.next() is None  # The search waits for the teacher.
 
 

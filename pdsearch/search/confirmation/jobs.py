@@ -164,7 +164,8 @@ class DerivedJobs:
 
     def _alone(self, hard: TrialSpec) -> Job:
         key = student_key(hard)
-        return Job(id=f"baseline-alone-{key[:12]}", kind="baseline", spec=hard, key=key)
+        name = f"baseline-alone-{key[:12]}"
+        return Job(id=name, kind="baseline", spec=hard, key=key, measures=measures(self.space.aims))
 
     def topping_up(self) -> Iterator[Job]:
         """Yield what makes the comparison fair, each job once.
