@@ -162,7 +162,7 @@ def _plugins_fault() -> ConfigError | None:
     for point in entry_points(group=PLUGINS):
         try:
             point.load()
-        except Exception as error:  # A plug-in may raise anything.
+        except (Exception, SystemExit) as error:  # A plug-in may raise anything.
             what = f"the plug-in {point.name!r} cannot be loaded: {type(error).__name__}: {error}"
             package = point.dist.name if point.dist else point.value
             fault = ConfigError(what, where=point.value, hint=f"mend or uninstall the package {package}")

@@ -112,6 +112,7 @@ TAKES_A_NAME = PLUGIN.replace("from_a_plugin", "snip")
     ("module", "reason"),
     [
         (f"{PLUGIN}\n1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
         (TAKES_A_NAME, "ValueError: pruning method 'snip' is registered twice"),
     ],
 )

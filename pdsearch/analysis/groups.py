@@ -55,6 +55,11 @@ class Group:
         """Number of teachers trained."""
         return len({teacher for teacher, _ in self.rows})
 
+    @cached_property
+    def counted(self) -> list[Seeds]:
+        """The seeds of the students in its means: those with their counterparts of every other seed."""
+        return _crossed(self.rows)
+
     @property
     def control(self) -> bool:
         """Whether its teacher is a control: trained through the rounds of a pruned one without pruning (`train_on`)."""
@@ -87,7 +92,7 @@ class Group:
 
     @cached_property
     def _measured(self) -> Mapping[Seeds, Mapping[str, float]]:
-        return {seeds: self.rows[seeds].record.values for seeds in _crossed(self.rows)}
+        return {seeds: self.rows[seeds].record.values for seeds in self.counted}
 
     def values(self, metric: Metric) -> dict[Seeds, float]:
         """Return a metric by seeds, where it was measured."""

@@ -77,7 +77,7 @@ def _confirmed(
     groups = {group.setting: group for group in confirmed_groups(study.rows)}
     val, test = means_of(groups.values(), "val_accuracy"), means_of(groups.values(), "test_accuracy")
     found = {
-        row.id: Confirmed(len(group.rows), val.get(row.setting), test.get(row.setting), group.means())
+        row.id: Confirmed(len(group.counted), val.get(row.setting), test.get(row.setting), group.means())
         for row in members
         if (group := groups.get(row.setting))
     }

@@ -173,8 +173,8 @@ def _confirmed(
         role=role_of(group.first),
         teacher_val=_mean({row.teacher_seed: row.teacher_val_accuracy for row in group.rows.values()}),
         teacher_test=_mean({row.teacher_seed: row.teacher_test_accuracy for row in group.rows.values()}),
-        seeds=len(group.rows),
-        teacher_seeds=group.teacher_seeds,
+        seeds=len(group.counted),
+        teacher_seeds=len({teacher for teacher, _ in group.counted}),
         gains_val={question: gains["val_accuracy"][question].get(group.setting) for question in QUESTIONS},
         gains_test={question: gains["test_accuracy"][question].get(group.setting) for question in QUESTIONS},
     )

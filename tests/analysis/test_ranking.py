@@ -160,7 +160,7 @@ def test_lines_are_in_the_order_of_the_means_that_they_show() -> None:
     rows = rank_teachers(study([*one, *other])).rows
     shown = [some(row.val).mean for row in rows]
     assert shown == pytest.approx([0.7, 0.65])
-    assert [row.rank for row in rows] == [1, 2]
+    assert [(row.rank, row.teacher_seeds, row.seeds) for row in rows] == [(1, 2, 4), (2, 2, 6)]
 
 
 def test_three_teacher_seeds_make_the_teacher_the_unit() -> None:
