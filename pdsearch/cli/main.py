@@ -60,6 +60,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: Arguments after the program's name; None for those of the process.
     """
+    if args is None:
+        _in_utf8()
     given = list(sys.argv[1:] if args is None else args)
     words = [word for word in given if word != DEBUG]  # It may stand before or after the verb.
     prepare()
@@ -207,6 +209,17 @@ def _options(
     ] = False,
 ) -> None:
     """Find the teacher a student learns best from: prune, distill, rank, export."""
+
+
+def _in_utf8() -> None:
+    """Start the same command anew in UTF-8, which files are written in, if the locale names paths otherwise."""
+    if sys.getfilesystemencoding() == "utf-8":
+        return
+    # Ray's workers inherit the mode; what is printed keeps the locale's encoding.
+    os.environ["PYTHONUTF8"] = "1"
+    if sys.stdout is not None:
+        os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 _PLAIN = {"±": "+/-", "²": "^2", "…": "..."}

@@ -233,6 +233,20 @@ def test_a_sign_that_an_encoding_lacks_is_spelled(encoding: str, tmp_path: Path)
     assert set(lines) == {"72.00 +/- 4.97", "72.00 +/- 4.97 beside"}
 
 
+def test_paths_are_in_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pdsearch", "verify", "rüns/t"],
+        cwd=tmp_path,
+        env={**environment(), "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("pdsearch: r?ns/t: ")  # One sign, not its two bytes; printed in ASCII.
+
+
 def test_a_terminal_that_is_gone_is_no_error(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     script = (
