@@ -132,6 +132,10 @@ def test_hours_leave_out_what_is_stored_and_networks_are_measured_once(
     assert main(["plan", str(file), "--calibrate"]) == 0
     assert len(measured) == 6
     assert "training convnet_l, 64 at once: 1,000 images/s" in capsys.readouterr().out
+    (tmp_path / "runs" / "speeds").rename(tmp_path / "moved")
+    (tmp_path / "runs" / "speeds").touch()  # No folder: neither read nor written.
+    assert main(["plan", str(file), "--calibrate"]) == 0
+    assert "not all kept: " in capsys.readouterr().out
 
 
 def test_each_network_is_measured_up_to_a_bound(measured: list[tuple[str, bool]]) -> None:

@@ -76,11 +76,11 @@ def _network(one: "Measured") -> str:
 
 def _when(told: "Hours") -> str:
     days = sorted({one.at[:10] for one in told.measured})
-    return (
-        f"speeds measured on {' and '.join(days)}, kept in the storage"
-        if days
-        else "nothing is left to train"
-    )
+    return f"speeds measured on {' and '.join(days)}, {_kept(told)}" if days else "nothing is left to train"
+
+
+def _kept(told: "Hours") -> str:
+    return f"not all kept: {told.unkept}" if told.unkept else "kept in the storage"
 
 
 def _as_json(found: "Forecast", stored: "Disk | None", told: "Hours | None") -> dict[str, object]:

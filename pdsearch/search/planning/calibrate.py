@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
+from pdsearch.errors import StorageError
 from pdsearch.io import Place, read, replace
 from pdsearch.models import build, without_weights
 from pdsearch.pipeline.keys import needs_teacher, teacher_key
@@ -64,6 +65,7 @@ class Rates:
         engine: Device and precision.
         folder: Of the measurements, which are kept under what was measured and where; None keeps none.
         known: Those used so far.
+        unkept: Why some of them could not be kept; None where all were.
 
     Raises:
         ConfigError: A network cannot be built.
@@ -73,6 +75,7 @@ class Rates:
     engine: Engine
     folder: Place | None = None
     known: dict[Pass, Measured] = field(default_factory=dict)
+    unkept: str | None = None
 
     def of(self, what: Pass) -> float:
         """Return images a second."""
@@ -85,8 +88,8 @@ class Rates:
         return [one for one in self.known.values() if one.train]
 
     def _kept(self, what: Pass) -> Measured | None:
-        # Whatever is not as this version writes it is measured again.
-        with suppress(ValueError, TypeError, KeyError):
+        # Whatever is not as this version writes it, or cannot be read, is measured again.
+        with suppress(ValueError, TypeError, KeyError, StorageError):
             if self.folder is not None and (content := read(self.folder / self._name(what))):
                 found = json.loads(content)
                 return Measured(*what, float(found["images_per_s"]), str(found["at"]))
@@ -96,7 +99,10 @@ class Rates:
         found = Measured(*what, images_per_s(what, self.images, self.engine), _now())
         if self.folder is not None:
             content = {**asdict(found), "machine": platform.node(), "load": os.getloadavg()[0]}
-            replace(self.folder / self._name(what), json.dumps(content, indent=1).encode())
+            try:
+                replace(self.folder / self._name(what), json.dumps(content, indent=1).encode())
+            except StorageError as error:
+                self.unkept = f"{error.where}: {error.what}"
         return found
 
     def _name(self, what: Pass) -> str:

@@ -135,6 +135,7 @@ class Hours:
         measured: Speeds of its networks on this machine.
         left_out: How many more there are, which were taken to be as slow as the slowest of these.
         busy: That other work keeps the machine busy, if so.
+        unkept: Why speeds could not be kept in the storage, if so.
     """
 
     seconds: float
@@ -142,6 +143,7 @@ class Hours:
     measured: tuple[Measured, ...]
     left_out: int
     busy: str | None
+    unkept: str | None
 
     def at(self, epochs: float, of: float) -> float:
         """Return the seconds of another draw, from its epochs and those of the draw that this is of."""
@@ -167,4 +169,5 @@ def hours(space: Space, planned: Plan, images: DataShape) -> Hours:
     told = seconds(planned, rates, round(images.train * (1 - data.val_fraction * 2 / 3)), gpu=gpu)
     measured = tuple(rates.known.values())
     left_out = sum(count > 0 for count in passes(planned).values()) - len(measured)
-    return Hours(START_S + told, device, measured, left_out, busy() if device == "cpu" else None)
+    others = busy() if device == "cpu" else None
+    return Hours(START_S + told, device, measured, left_out, others, rates.unkept)
