@@ -9,6 +9,7 @@ from functools import cache
 from pdsearch.config import Space
 from pdsearch.data.options import lasting_root
 from pdsearch.distillation.registry import losses
+from pdsearch.errors import ConfigError
 from pdsearch.io.durable import from_home
 from pdsearch.models import lasting, models
 from pdsearch.pipeline.keys import config_key, recoded, student_key, teacher_config
@@ -96,7 +97,10 @@ class Description:
 def same_trial(record: AskedRecord | TrialRecord) -> tuple[str, str]:
     """Return what a trial and its retry have in common, also where own code was mended in between: kind and key."""
     spec = recoded(record.spec, lambda _registry, _name, _code: "")
-    return record.kind, record.key if spec == record.spec else student_key(spec)
+    try:
+        return record.kind, record.key if spec == record.spec else student_key(spec)
+    except ConfigError:  # Own code that is gone cannot say whether the loss hears the teacher.
+        return record.kind, repr(spec)
 
 
 def absolute(path: str) -> str:

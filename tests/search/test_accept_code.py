@@ -131,6 +131,10 @@ def test_what_failed_alike_is_tried_with_the_mended_code_and_what_finished_stays
     jobs, scheduler, _ = run(wanted)
     assert (jobs, scheduler.search.failed, len(scheduler.records.finished)) == ([], 0, tried)
     assert check_invariants(tmp_path / "small") == []
+    (author.folder / f"{module}.py").unlink()
+    user_code._loaded.cache_clear()
+    del sys.modules[module]
+    assert failed(scheduler.records) == [], "known without the code, too"
 
 
 def test_a_finalist_that_had_failed_before_its_student_was_built_is_confirmed(
