@@ -155,8 +155,9 @@ def _further(study: Study, again: str) -> list[str]:
         return ["the space holds no further configuration"]
     spent = study.scheduler.phases.spent()
     raised = [f"{spent}={_raised(study, spent)}"] if spent else []
-    if not spent or study.scheduler.search.finished >= space.search.trials:
-        raised.append(f"search.trials={2 * max(1, space.search.trials)}")
+    finished = study.scheduler.search.finished  # More than the space asks for, if it now asks for fewer.
+    if not spent or finished >= space.search.trials:
+        raised.append(f"search.trials={2 * max(1, space.search.trials, finished)}")
     why = f"{spent} is used up; this is how to search on" if spent else "go on searching"
     return [f"  {' '.join([again, *(f'--set {one}' for one in raised)])}   {why}"]
 

@@ -58,6 +58,8 @@ def test_a_study_that_was_finished_says_that_nothing_was_trained(
 ) -> None:
     told(tmp_path, capsys)
     assert "everything was finished before: nothing was trained" in told(tmp_path, capsys)
+    fewer: dict[str, Any] = {"search": {"trials": 2, "sampler": "tpe", "seed": 0}}
+    assert "--set search.trials=12" in told(tmp_path, capsys, **fewer), "twice what is done"
 
 
 def test_the_folder_that_the_run_began_in_may_be_gone(
