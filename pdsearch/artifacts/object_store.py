@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from pdsearch.artifacts.base import Entry, Holding, building, check_name, is_key, is_stage
+from pdsearch.artifacts.base import Entry, Holding, check_name, is_key, is_stage
+from pdsearch.artifacts.build_once import building
 from pdsearch.artifacts.file_lease import parse_owner
 from pdsearch.artifacts.local_store import Store
 from pdsearch.artifacts.manifest import MANIFEST, CorruptError, Manifest, parse_manifest

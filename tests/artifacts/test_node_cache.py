@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import Holding, Store, stage_key
-from pdsearch.artifacts.base import candidates, collect
-from pdsearch.artifacts.base import entries_in_use as held_artifacts
+from pdsearch.artifacts.gc import candidates, collect
+from pdsearch.artifacts.gc import entries_in_use as held_artifacts
 from pdsearch.artifacts.manifest import CorruptError, Manifest, make_manifest
 from pdsearch.artifacts.object_store import LIMIT_BYTES, NodeCache
 

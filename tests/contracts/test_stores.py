@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdsearch.artifacts import ArtifactStore, Entry, open_store, stage_key
-from pdsearch.artifacts.base import candidates, collect, entries_in_use
+from pdsearch.artifacts.gc import candidates, collect, entries_in_use
 from pdsearch.errors import StorageError
 from pdsearch.io import Place, Remote, place
 from pdsearch.io.objects import objects_at

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pdsearch.artifacts import ArtifactStore, Holding, open_store
-from pdsearch.artifacts.base import candidates, collect, entries_in_use, total_bytes
+from pdsearch.artifacts.gc import candidates, collect, entries_in_use, total_bytes
 from pdsearch.cli.console import parse_size, print_lines, print_note, print_table, size
 from pdsearch.errors import ConfigError, StorageError, StudyHeldError
 from pdsearch.io import Place, check_usable, resolved, subfolders
