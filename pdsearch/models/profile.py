@@ -1,4 +1,4 @@
-"""Size and speed of a network: weights, operations and latency for one image; what torch.compile is to skip."""
+"""Size and speed of a network: weights, operations and latency for one image."""
 
 import statistics
 import time
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pdsearch.models.compiler import leave_alone
 from pdsearch.models.copies import copied
 from pdsearch.models.state_tensors import evaluating
 
@@ -107,18 +108,3 @@ def _measured(model: nn.Module) -> Iterator[nn.Module]:
     twin = copied(model).requires_grad_(False)
     with evaluating(twin):
         yield twin
-
-
-def leave_alone(*functions: Callable[..., object]) -> None:
-    """Mark functions of torch as skipped by torch.compile, as torch itself does at their first call.
-
-    To do so torch imports the whole compiler: a second and 150 MB in every process, although nothing here is compiled.
-    A version of torch that marks them in another way imports it as before, with the same results.
-
-    Args:
-        functions: Functions that torch decorated for this; others are left unchanged.
-    """
-    for function in functions:
-        inner = getattr(function, "__wrapped__", None)
-        if inner is not None:
-            vars(inner).setdefault("__dynamo_disable", inner)

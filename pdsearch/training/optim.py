@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pdsearch.errors import ConfigError
-from pdsearch.models.profile import leave_alone
+from pdsearch.models.compiler import leave_alone
 from pdsearch.specs import Recipe
 
 leave_alone(Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict)

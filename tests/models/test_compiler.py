@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from pdsearch.models.profile import leave_alone
+from pdsearch.models.compiler import leave_alone
 
 WORK = """
 import sys

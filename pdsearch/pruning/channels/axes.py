@@ -13,7 +13,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from pdsearch.models.profile import leave_alone
+from pdsearch.models.compiler import leave_alone
 
 Labels: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 """One label a position. FIXED: it stays. FREE: it goes along with whatever it meets, as in an axis of size 1."""

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pdsearch.errors import ConfigError
 from pdsearch.models import copied, count_flops
 from pdsearch.models.bounded import BoundError, bounded
-from pdsearch.models.profile import leave_alone
+from pdsearch.models.compiler import leave_alone
 from pdsearch.pruning.channels.axes import REDUCTIONS, name_of, stepwise_attention
 from pdsearch.pruning.channels.dependencies import Channels, Tie, follow
 from pdsearch.pruning.channels.remove import Kept, channel_mask, removed, shrink
