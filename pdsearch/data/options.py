@@ -1,14 +1,12 @@
-"""Options and files of data sources: declarations, checks of given values, and what is said of unreadable files."""
+"""Options of data sources: their declarations, and checks of given values."""
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pdsearch.data.registry import sources
-from pdsearch.errors import ConfigError, DataError, StorageError
-from pdsearch.io.durable import from_home, open_regular
+from pdsearch.errors import ConfigError, DataError
+from pdsearch.io.durable import from_home
 from pdsearch.specs import DataSpec, Params
 from pdsearch.user_code import Options
 
@@ -81,31 +79,6 @@ def cut_for_test(spec: DataSpec, *, has_test: bool, where: str, hint: str = "") 
         cut = "set data.test_fraction, e.g. to 0.2, to cut them from the training images"
         raise DataError("there are no test images", where=where, hint=f"{hint}, or {cut}" if hint else cut)
     return not has_test
-
-
-@contextmanager
-def reading(where: str | Path, hint: str) -> Iterator[None]:
-    """Say of a file that cannot be read in the block, or is no regular one, where it is and what to do.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        yield
-    except StorageError as error:
-        raise DataError(error.what, where=str(where), hint=hint) from error
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", where=str(where), hint=hint) from error
-
-
-def digest_of(path: Path, hint: str) -> bytes:
-    """Return the SHA-256 of a file, 32 bytes.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    with reading(path, hint), open_regular(path) as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def first_of(names: Sequence[str]) -> str:

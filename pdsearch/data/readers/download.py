@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pdsearch.data.options import reading
+from pdsearch.data.readers.regular_files import reading
 from pdsearch.errors import DataError
 from pdsearch.io.durable import check_regular, read_regular
 

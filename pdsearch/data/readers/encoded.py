@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.options import reading
 from pdsearch.data.readers.decode import (
     DEEP,
     GREY,
@@ -21,6 +20,7 @@ from pdsearch.data.readers.decode import (
     size_of,
     with_largest,
 )
+from pdsearch.data.readers.regular_files import reading
 from pdsearch.errors import DataError
 from pdsearch.io.durable import read_regular
 

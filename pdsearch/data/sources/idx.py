@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.options import DOWNLOAD, may_download, reading, root_of
+from pdsearch.data.options import DOWNLOAD, may_download, root_of
 from pdsearch.data.readers.download import PublishedFile, fetched
+from pdsearch.data.readers.regular_files import reading
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pdsearch.data.options import cut_for_test, digest_of, root_of, source_options
+from pdsearch.data.options import cut_for_test, root_of, source_options
 from pdsearch.data.readers.arrays import ArrayInputs, checked, layout_of
 from pdsearch.data.readers.labels import LabelColumn, numbered
 from pdsearch.data.readers.parquet_rows import most_unpacked
+from pdsearch.data.readers.regular_files import digest_of
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.errors import ConfigError, DataError, StorageError
 from pdsearch.io.durable import check_regular

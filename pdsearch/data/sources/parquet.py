@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from pdsearch.data.options import digest_of
 from pdsearch.data.readers.arrays import checked
 from pdsearch.data.readers.encoded import any_turned, pair
 from pdsearch.data.readers.labels import Labels
@@ -23,6 +22,7 @@ from pdsearch.data.readers.parquet_files import (
     unread,
 )
 from pdsearch.data.readers.parquet_rows import LAYOUT, ParquetArrays, ParquetRows
+from pdsearch.data.readers.regular_files import digest_of
 from pdsearch.data.registry import Images, RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pdsearch.data.options import DOWNLOAD, digest_of, may_download, root_of
+from pdsearch.data.options import DOWNLOAD, may_download, root_of
 from pdsearch.data.readers.download import PublishedFile, fetched
+from pdsearch.data.readers.regular_files import digest_of
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.specs import DataSpec

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pdsearch.data.options import reading, root_of
+from pdsearch.data.options import root_of
 from pdsearch.data.readers.labelled_files import (
     LabelledFiles,
     as_set,
@@ -13,6 +13,7 @@ from pdsearch.data.readers.labelled_files import (
     image_size_of,
     images_in,
 )
+from pdsearch.data.readers.regular_files import reading
 from pdsearch.data.registry import RawData, sources
 from pdsearch.errors import DataError
 from pdsearch.io.durable import read_regular
