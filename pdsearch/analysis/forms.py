@@ -13,7 +13,7 @@ from pdsearch.analysis.ranked import QUESTIONS, Ranked, Ranking
 from pdsearch.analysis.statistics import Estimate
 from pdsearch.analysis.study_table import COLUMNS, Row, StudyTable, searched_values
 from pdsearch.analysis.tables import front_as_table, markdown, tables_by_student
-from pdsearch.io.durable import storage_errors
+from pdsearch.io.durable import write_whole
 from pdsearch.records.codec import encode
 from pdsearch.records.study_record import SearchedParameter
 from pdsearch.specs import Json
@@ -232,13 +232,9 @@ def write_parquet(table: "pyarrow.Table", path: Path) -> None:
     """
     import pyarrow.parquet
 
-    draft = path.with_name(f".{path.name}.tmp")
-    with storage_errors(path):
-        try:
-            pyarrow.parquet.write_table(table, draft)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    content = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(table, content)
+    write_whole(path, content.getvalue().to_pybytes())
 
 
 def row_columns() -> list[tuple[str, str, bool, str]]:

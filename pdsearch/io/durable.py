@@ -154,22 +154,23 @@ def _refuse_irregular(path: str | os.PathLike[str], mode: int) -> None:
         raise UnfitFileError(f"is {kind}, not a file", where=os.fspath(path), hint="move it away")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that the user named: whole, replacing what was there, or not at all.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file that the user named, text in UTF-8: whole, replacing what was there, or not at all.
 
     A link is followed, and a device or a pipe, such as /dev/stdout, is written to.
 
     Raises:
         StorageError: It cannot be written.
     """
+    data = content.encode() if isinstance(content, str) else content
     with storage_errors(path):
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
             return
         target = path.resolve()
         draft = target.with_name(f".{uuid.uuid4().hex[:8]}.tmp")
         try:
-            draft.write_text(text, encoding="utf-8")
+            draft.write_bytes(data)
             draft.replace(target)
         except OSError as error:
             error.filename = os.fspath(path)  # Nobody named the draft.

@@ -83,12 +83,13 @@ def test_a_file_of_the_user_s_is_written_whole_or_not_at_all(
     write_whole(link, "before")
     assert (link.is_symlink(), real.read_text()) == (True, "before")
 
-    def half(path: Path, text: str, **_: object) -> None:
-        path.write_bytes(text[:3].encode())
+    def half(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:3])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", half)
+        patch.setattr(Path, "write_bytes", half)
         with pytest.raises(StorageFullError):
             write_whole(link, "after it")
     assert real.read_text() == "before"
