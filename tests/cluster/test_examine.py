@@ -1,8 +1,10 @@
 """A node unfit for trials says why before it is given one."""
 
+import errno
 import importlib.metadata
 import importlib.util
 import os
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,11 +155,17 @@ def test_a_node_that_sees_the_bucket_is_fit_and_keeps_nothing_there(in_a_bucket:
     assert entry_names(place(in_a_bucket["root"]) / "study") == [".nodes.tmp"]
 
 
+@pytest.mark.parametrize("folder", ["a file", "closed"])
 def test_a_node_that_cannot_keep_copies_of_a_bucket_s_artifacts_is_refused(
-    in_a_bucket: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: str, in_a_bucket: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "full").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "full"))
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / folder))
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     wrong = some(examine(in_a_bucket))
     assert wrong["kind"] == "node"
     assert "folder for copies of artifacts" in wrong["what"]
